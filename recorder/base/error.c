@@ -1,0 +1,114 @@
+#include "recorder/base/error.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "recorder/base/text.h"
+
+static void set_text(struct error *error, int code, const char *format, va_list arguments)
+{
+    char raw[sizeof(error->text)];
+    vsnprintf(raw, sizeof(raw), format, arguments);
+    text_escape(error->text, sizeof(error->text), raw);
+    error->code = code;
+}
+
+int error_set(struct error *error, int code, const char *format, ...)
+{
+    if (error) {
+        va_list arguments;
+        va_start(arguments, format);
+        set_text(error, code, format, arguments);
+        va_end(arguments);
+    }
+    return code;
+}
+
+static int code_of_errno(int number)
+{
+    switch (number) {
+    case ENOMEM:
+        return ERR_NO_MEMORY;
+    case ENOSPC:
+    case EDQUOT:
+        return ERR_NO_SPACE;
+    case ENOENT:
+        return ERR_NOT_FOUND;
+    case EEXIST:
+        return ERR_EXISTS;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return ERR_DENIED;
+    default:
+        return ERR_SYSTEM;
+    }
+}
+
+int error_system(struct error *error, const char *format, ...)
+{
+    int number = errno;
+    int code = code_of_errno(number);
+    if (error) {
+        va_list arguments;
+        va_start(arguments, format);
+        set_text(error, code, format, arguments);
+        va_end(arguments);
+        size_t used = strlen(error->text);
+        char reason[128];
+        snprintf(error->text + used, sizeof(error->text) - used, ": %s",
+                 strerror_r(number, reason, sizeof(reason)));
+    }
+    errno = number;
+    return code;
+}
+
+int error_prefix(struct error *error, const char *format, ...)
+{
+    if (!error)
+        return ERR_SYSTEM;
+    char rest[sizeof(error->text)];
+    memcpy(rest, error->text, sizeof(rest));
+    va_list arguments;
+    va_start(arguments, format);
+    set_text(error, error->code, format, arguments);
+    va_end(arguments);
+    size_t used = strlen(error->text);
+    snprintf(error->text + used, sizeof(error->text) - used, ": %s", rest);
+    return error->code;
+}
+
+const char *error_name(int code)
+{
+    switch (code) {
+    case 0:
+        return "ok";
+    case ERR_INVALID:
+        return "invalid";
+    case ERR_SYSTEM:
+        return "system";
+    case ERR_NO_MEMORY:
+        return "no-memory";
+    case ERR_LIMIT:
+        return "limit";
+    case ERR_NO_SPACE:
+        return "no-space";
+    case ERR_NOT_FOUND:
+        return "not-found";
+    case ERR_EXISTS:
+        return "exists";
+    case ERR_DENIED:
+        return "denied";
+    case ERR_CONFLICT:
+        return "conflict";
+    case ERR_RETRY:
+        return "retry";
+    case ERR_DAMAGED:
+        return "damaged";
+    case ERR_CANCELLED:
+        return "cancelled";
+    default:
+        return "unknown";
+    }
+}
