@@ -1,0 +1,65 @@
+/* Sealing: turning a journal's bytes into compressed chunks of the cast.
+ *
+ * ID.cast.gz is one gzip member (RFC 1952): header, chunks, an empty final block, CRC-32 and
+ * length. Each chunk is raw deflate ended by a full flush (Z_FULL_FLUSH), so it starts at a byte
+ * and refers to nothing before it. A chunk ends at about SEAL_CHUNK_BYTES of cast, always between
+ * two frames of the journal, or sooner: when SEAL_CHUNK_SECONDS have passed or the session has
+ * ended.
+ *
+ * After a chunk's bytes are written, a record is appended to ID.seal with everything needed to go
+ * on: journal offset, cast and gzip offsets, CRC-32, the encoder's state, counts, the chunk's hash.
+ * A record carries its own CRC-32C. A sealer that starts again takes the last valid record whose
+ * bytes are all in ID.cast.gz, cuts both files there, and continues. Journal space is given back
+ * only for what is sealed and synced.
+ */
+#ifndef CASTBUCKET_SEAL_SEAL_H
+#define CASTBUCKET_SEAL_SEAL_H
+
+#include <stdbool.h>
+
+#include "recorder/base/clock.h"
+#include "recorder/base/error.h"
+#include "recorder/spool/spool.h"
+
+#define SEAL_CHUNK_BYTES ((size_t)256 << 10)
+#define SEAL_CHUNK_SECONDS 10
+#define SEAL_SYNC_SECONDS 1
+
+/* One thread's compressor and buffers; serves any number of sessions, one after another. */
+struct seal_worker;
+__attribute__((warn_unused_result)) int seal_worker_new(int level, struct seal_worker **worker,
+                                                        struct error *error);
+void seal_worker_free(struct seal_worker *worker);
+
+/* One session being sealed. One thread at a time. */
+struct sealer;
+
+/* Opens the session's journal and continues where an earlier sealer stopped. ERR_DAMAGED: the
+ * journal has no readable header; there is nothing to seal. */
+__attribute__((warn_unused_result)) int sealer_open(struct spool *spool, const char *id,
+                                                    const struct clock *clock,
+                                                    struct sealer **sealer, struct error *error);
+
+enum seal_state {
+    SEAL_IDLE = 0,     /* the session is live; nothing to do now */
+    SEAL_MORE = 1,     /* more is waiting; call again (this call did about one chunk) */
+    SEAL_COMPLETE = 2, /* the recording is whole: manifest written, journal and .seal removed */
+    /* negative: an error; try again later unless ERR_DAMAGED */
+};
+
+/* Seals about a chunk if one is due: enough bytes, or age, or the session has ended, or `flush`. A
+ * journal that is damaged in the middle is sealed up to there, marked in the cast and the manifest.
+ * A session whose writer is gone without an end is completed with the marker "cut: ...". */
+__attribute__((warn_unused_result)) int
+sealer_run(struct sealer *sealer, struct seal_worker *worker, bool flush, struct error *error);
+
+/* Syncs journal and sealed chunks if SEAL_SYNC_SECONDS have passed since the last time. */
+__attribute__((warn_unused_result)) int sealer_sync(struct sealer *sealer, struct error *error);
+
+/* Whether sealer_run() would have something to do. Cheap: no system call while the session is
+ * live, except once in a while to see whether the writer is gone. */
+bool sealer_due(struct sealer *sealer);
+
+void sealer_free(struct sealer *sealer);
+
+#endif
