@@ -5,9 +5,9 @@
  *     sealed/ID.cast.gz       the recording; grows a chunk at a time
  *     sealed/ID.json          its manifest, written atomically when the recording is whole
  *     sealed/ID.upload        how far its upload is, written atomically
- *     quarantine/ID.*         what cannot be sealed or uploaded, with ID.reason; never deleted by
- * us status.json             what the recorder is doing and why what waits is waiting recorder.lock
- * held (flock) by the one recorder at work
+ *     quarantine/ID.*         what cannot be sealed or uploaded, with ID.reason; never deleted here
+ *     status.json             what the recorder is doing and why what waits is waiting
+ *     recorder.lock           held (flock) by the one recorder at work
  *
  * States of a session, and what a recorder that starts again finds after a kill in between:
  *
@@ -35,6 +35,8 @@ enum spool_area { SPOOL_JOURNALS = 0, SPOOL_SEALED = 1, SPOOL_QUARANTINE = 2 };
 #define SPOOL_REASON_SUFFIX ".reason"
 #define SPOOL_NAME_SIZE 64 /* enough for ID + the longest suffix */
 
+/* An open spool. All functions but spool_lock(), spool_unlock() and spool_free() may be called from
+ * any thread. */
 struct spool;
 
 /* Opens the spool's directories, making those that are missing (mode 0700). */
@@ -50,13 +52,17 @@ int spool_root(const struct spool *spool);
 /* ID + suffix. */
 void spool_name(char name[SPOOL_NAME_SIZE], const char *id, const char *suffix);
 
+/* The id in "ID" + suffix, into `id` (37 bytes); false for any other name. */
+bool spool_name_parse(const char *name, const char *suffix, char *id);
+
 /* Becomes the recorder of this spool until spool_unlock() or the end of the process. ERR_EXISTS
  * when another process is (the error says its pid). */
 __attribute__((warn_unused_result)) int spool_lock(struct spool *spool, struct error *error);
 void spool_unlock(struct spool *spool);
 
-/* Calls `each` with every valid id that has `suffix` in `area`, oldest first. Files whose names are
- * not an id and a known suffix are left alone. A non-zero return stops and is returned. */
+/* Calls `each` with every valid id that has `suffix` in `area`, oldest first, as they were when the
+ * call began. Files whose names are not an id and a known suffix are left alone. A non-zero return
+ * stops and is returned. */
 __attribute__((warn_unused_result)) int spool_each(const struct spool *spool, enum spool_area area,
                                                    const char *suffix,
                                                    int (*each)(void *context, const char *id),
@@ -67,10 +73,11 @@ __attribute__((warn_unused_result)) int spool_remove(const struct spool *spool,
                                                      enum spool_area area, const char *id,
                                                      const char *suffix, struct error *error);
 
-/* Moves every file of this session to quarantine/ and writes ID.reason there. */
+/* Moves every file of this session to quarantine/ and adds a line with the time and the reason to
+ * ID.reason there. What an earlier quarantine left under the same name is kept. */
 __attribute__((warn_unused_result)) int spool_quarantine(const struct spool *spool, const char *id,
                                                          const char *reason, struct error *error);
 
-void spool_free(struct spool *spool);
+void spool_free(struct spool *spool); /* unlocks; NULL does nothing */
 
 #endif
