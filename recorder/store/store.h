@@ -25,7 +25,11 @@ __attribute__((warn_unused_result)) int store_open(const struct organization_set
                                                    struct http_client *client,
                                                    const struct clock *clock, const char *host,
                                                    struct store **store, struct error *error);
-void store_free(struct store *store);
+void store_free(struct store *store); /* NULL does nothing */
+
+/* Makes puts into a directory that are under way, and later ones, return ERR_CANCELLED soon. Those
+ * that wait for the network are cancelled with their client: http_client_cancel(). */
+void store_cancel(struct store *store);
 
 /* "s3://bucket/" or "file:///path/": put before a key it names the object for a person. */
 const char *store_url(const struct store *store);

@@ -1,0 +1,45 @@
+/* Inside recorder/store: the S3 kind, in three files: store_s3.c (opening, single puts, reading),
+ * store_s3_multipart.c (large objects) and store_s3_check.c (for `castbucket check`). */
+#ifndef CASTBUCKET_STORE_STORE_S3_H
+#define CASTBUCKET_STORE_STORE_S3_H
+
+#include "recorder/aws/s3.h"
+#include "recorder/aws/sts.h"
+#include "recorder/store/store_kind.h"
+
+/* From this size on an object goes in parts, so that a broken connection costs a part and not the
+ * whole. Below it one request does, which S3 makes atomic and checks as a whole. */
+#define STORE_S3_MULTIPART ((uint64_t)16 << 20)
+#define STORE_S3_PART ((uint64_t)8 << 20)
+
+struct store_s3 {
+    struct store store;
+    struct sts_session *session;
+    struct s3_bucket *bucket;
+    char *bucket_name;
+    char *role_arn;
+};
+
+/* HeadObject that tells a missing object from one that may not be read. */
+__attribute__((warn_unused_result)) int
+store_s3_head(struct store_s3 *s3, const char *key, struct s3_object *object, struct error *error);
+
+/* 0: the store holds this object; ERR_CONFLICT: another one; ERR_NOT_FOUND: none. */
+__attribute__((warn_unused_result)) int
+store_s3_compare(struct store_s3 *s3, const struct store_object *object, struct error *error);
+
+/* The part size for an object: at least STORE_S3_PART, growing so that S3_MAX_PARTS suffice. */
+uint64_t store_s3_part_size(uint64_t object_size);
+
+/* `save` may be NULL. */
+__attribute__((warn_unused_result)) int store_s3_put_multipart(
+    struct store_s3 *s3, const struct store_object *object, struct store_progress *progress,
+    int (*save)(void *context, const struct store_progress *progress, struct error *error),
+    void *context, struct error *error);
+
+int store_s3_check_access(struct store *store, store_report *report, void *context, bool *usable,
+                          struct error *error);
+void store_s3_advice(struct store *store, int code, const char *permission, char *text,
+                     size_t size);
+
+#endif
