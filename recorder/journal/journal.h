@@ -87,8 +87,10 @@ struct journal_end {
 
 struct journal;
 
-/* Creates `name` (O_EXCL, mode 0600) in `directory` with the meta frame in it. The directory's
- * descriptor must stay open and valid until journal_free(). */
+/* Creates `name` (mode 0600; ERR_EXISTS if it is there) in `directory`, with the meta frame in it:
+ * the name appears when the journal is whole and locked, so a reader never sees half a one. The
+ * directory's descriptor must stay open and valid until journal_free(), and the file must keep its
+ * name: a growing journal opens it again. */
 __attribute__((warn_unused_result)) int
 journal_create(int directory, const char *name, const struct journal_meta *meta,
                const struct clock *clock, struct journal **journal, struct error *error);
@@ -100,7 +102,13 @@ __attribute__((warn_unused_result)) int journal_append(struct journal *journal,
                                                        enum journal_type type, const void *data,
                                                        size_t length, struct error *error);
 
-/* Appends JOURNAL_END. Space for it was reserved at creation, so it succeeds on a full disk. */
+/* Makes sure that a JOURNAL_GAP and then an event of `length` bytes can be appended. A GAP takes
+ * from the space that is kept for the end, so it must not be spent on a disk that is still full. */
+__attribute__((warn_unused_result)) int journal_reserve(struct journal *journal, size_t length,
+                                                        struct error *error);
+
+/* Appends JOURNAL_END, the last frame. Space for it was reserved at creation, so it succeeds on a
+ * full disk. A very long signal or message is cut (journal_format.h). */
 __attribute__((warn_unused_result)) int
 journal_end(struct journal *journal, const struct journal_end *end, struct error *error);
 
@@ -110,7 +118,11 @@ void journal_free(struct journal *journal);
 
 /* ---- reading ---------------------------------------------------------------------------------
  * Reads what another process writes and trusts none of it: every length is checked, every frame's
- * CRC verified. One thread at a time per reader. */
+ * CRC verified. One thread at a time per reader.
+ *
+ * A reader that waits holds one mapped page, no descriptor and no buffer. It opens the file by its
+ * name when there is something to read, so the directory's descriptor must stay open and valid and
+ * the file must keep its name until journal_reader_free(). */
 
 struct journal_reader;
 
@@ -136,7 +148,8 @@ __attribute__((warn_unused_result)) int journal_reader_open(int directory, const
                                                             struct error *error);
 const struct journal_meta *journal_reader_meta(const struct journal_reader *reader);
 
-/* Continues at an offset that an earlier frame's `end` gave. The space before it may be punched. */
+/* Continues at an offset that an earlier frame's `end` gave. The space before it may be punched.
+ * ERR_DAMAGED when the file ends before it. */
 __attribute__((warn_unused_result)) int journal_reader_seek(struct journal_reader *reader,
                                                             uint64_t offset, int64_t last_time_ns,
                                                             struct error *error);
@@ -149,18 +162,20 @@ __attribute__((warn_unused_result)) int journal_reader_next(struct journal_reade
 uint64_t journal_reader_pending(const struct journal_reader *reader);
 
 /* Whether the writer's process is gone or has released the journal. After true, one more round of
- * journal_reader_next() sees everything there will ever be. A system call. */
+ * journal_reader_next() sees everything there will ever be: it then goes by the frames' CRCs and
+ * reads on past a published end that was lost (power) or hit (a flipped bit). System calls. */
 bool journal_reader_writer_gone(struct journal_reader *reader);
 
 /* Syncs what was published to disk (against power loss). */
 __attribute__((warn_unused_result)) int journal_reader_sync(struct journal_reader *reader,
                                                             struct error *error);
 
-/* Gives the space of [4096, offset) back to the file system, whole pages only. What is given back
- * must be sealed and synced. Not an error where the file system cannot. */
+/* Gives the space before `offset` back to the file system: whole pages, and not the ones with the
+ * header and the meta frame, which the next reader needs. What is given back must be sealed and
+ * synced. Not an error where the file system cannot. */
 void journal_reader_release(struct journal_reader *reader, uint64_t offset);
 
-/* Decodes JOURNAL_END's payload; strings point into `data`'s copy held by the reader. */
+/* Decodes JOURNAL_END's payload; its strings live as long as the frame's data. */
 __attribute__((warn_unused_result)) int journal_reader_end(struct journal_reader *reader,
                                                            const struct journal_frame *frame,
                                                            struct journal_end *end,
