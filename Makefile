@@ -58,6 +58,9 @@ $(BUILD)/castbucket-recorder.so: $(BUILD)/recorder/service/library.o $(BUILD)/li
 $(BUILD)/castbucket: $(call objects,recorder/cli/*.c) $(BUILD)/libcastbucket.a
 	$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 
+# Takes the template in with .incbin, which -MMD does not see.
+$(BUILD)/recorder/cli/cloudformation.o: pkg/aws/castbucket.yaml
+
 $(BUILD)/castbucket-proxy: $(call objects,hooks/proxy/*.c hooks/common/*.c)
 	$(CC) $(ALL_LDFLAGS) $^ -lssh -lconfuse -lcrypto -o $@
 

@@ -4,9 +4,29 @@
 
 #include <stdio.h>
 
+#include <jansson.h>
+
 #include "recorder/cli/cli.h"
+#include "recorder/settings/settings_table.h"
 
 /* The keys of the file, from the table: kind, default and help of each. */
 void settings_print_keys(FILE *to);
+
+/* Whether any option but --settings was given. */
+bool settings_any_option(const struct cli_command *command, const struct cli_arguments *arguments);
+
+/* Operands and values become JSON, which must be UTF-8. Returns -1 to go on, or CLI_USAGE after a
+ * sentence. */
+int settings_check_words(const struct cli_command *command, const struct cli_arguments *arguments);
+
+/* The option that sets a key: "role_arn" is --role-arn. */
+#define SETTINGS_OPTION_SIZE 32
+void settings_option_name(const struct settings_key *key, char name[SETTINGS_OPTION_SIZE]);
+
+/* Sets the keys of `place` that have an option of the same name and were given. An empty value
+ * takes a key away that has a default. on and off stand for true and false. */
+__attribute__((warn_unused_result)) int
+settings_apply_options(const struct cli_command *command, const struct cli_arguments *arguments,
+                       const struct settings_place *place, json_t *object, struct error *error);
 
 #endif

@@ -1,0 +1,139 @@
+/* Completion scripts, made from the tables: an option that exists is offered, and no other. */
+#include <stdio.h>
+#include <string.h>
+
+#include "recorder/cli/commands.h"
+
+static const struct cli_option no_options[] = {{0}};
+
+/* Each word once: the first words of all commands. */
+static void print_first_words(const char *separator)
+{
+    for (int i = 0; cli_groups[i].name; i++)
+        printf("%s%s", cli_groups[i].name, separator);
+    for (int i = 0; cli_commands[i]; i++)
+        if (!strchr(cli_commands[i]->name, ' '))
+            printf("%s%s", cli_commands[i]->name, separator);
+}
+
+static void print_options(const struct cli_option *options)
+{
+    for (const struct cli_option *o = options; o->name; o++)
+        printf("--%s ", o->name);
+}
+
+/* Values that an option's argument spells out, "on|off", as words. */
+static void print_choices(const char *argument)
+{
+    for (const char *p = argument; *p; p++)
+        putchar(*p == '|' ? ' ' : *p);
+}
+
+static void print_value_cases(const struct cli_command *command)
+{
+    for (const struct cli_option *o = command->options; o->name; o++) {
+        if (!o->argument || !strchr(o->argument, '|'))
+            continue;
+        printf("        '%s '--%s) words='", command->name, o->name);
+        print_choices(o->argument);
+        printf("' ;;\n");
+    }
+}
+
+static void print_file_options(const struct cli_option *options, const char *separator)
+{
+    for (const struct cli_option *o = options; o->name; o++)
+        if (o->argument && (strcmp(o->argument, "FILE") == 0 || strcmp(o->argument, "DIR") == 0))
+            printf("%s--%s", separator, o->name);
+}
+
+static void print_bash(void)
+{
+    printf("# Completion of castbucket for bash: castbucket completion bash\n"
+           "_castbucket() {\n"
+           "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}\n"
+           "    local command=${COMP_WORDS[1]} words=\n"
+           "    if ((COMP_CWORD == 1)); then\n"
+           "        words='");
+    print_first_words(" ");
+    printf("--help --version'\n"
+           "        COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
+           "        return\n"
+           "    fi\n");
+    for (int i = 0; cli_groups[i].name; i++) {
+        size_t skip = strlen(cli_groups[i].name) + 1;
+        printf("    if [[ $command == %s ]]; then\n"
+               "        if ((COMP_CWORD == 2)); then\n"
+               "            words='",
+               cli_groups[i].name);
+        for (int k = 0; cli_commands[k]; k++)
+            if (cli_in_group(cli_commands[k], cli_groups[i].name))
+                printf("%s ", cli_commands[k]->name + skip);
+        printf("--help'\n"
+               "            COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
+               "            return\n"
+               "        fi\n"
+               "        command+=\" ${COMP_WORDS[2]}\"\n"
+               "    fi\n");
+    }
+    printf("    case $previous in\n    ");
+    print_file_options(cli_common_options, "");
+    for (int i = 0; cli_commands[i]; i++)
+        print_file_options(cli_commands[i]->options, "|");
+    printf(")\n"
+           "        COMPREPLY=($(compgen -f -- \"$current\"))\n"
+           "        return ;;\n"
+           "    esac\n"
+           "    case \"$command $previous\" in\n");
+    for (int i = 0; cli_commands[i]; i++)
+        print_value_cases(cli_commands[i]);
+    printf("    esac\n"
+           "    if [[ -z $words ]]; then\n"
+           "        case $command in\n");
+    for (int i = 0; cli_commands[i]; i++) {
+        printf("        '%s') words='", cli_commands[i]->name);
+        print_options(cli_commands[i]->options);
+        print_options(cli_common_options);
+        printf("' ;;\n");
+    }
+    printf("        esac\n"
+           "    fi\n"
+           "    COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
+           "    if [[ ${#COMPREPLY[@]} == 0 && $current != -* ]]; then\n"
+           "        COMPREPLY=($(compgen -f -- \"$current\"))\n"
+           "    fi\n"
+           "}\n"
+           "complete -o filenames -F _castbucket castbucket\n");
+}
+
+/* zsh runs bash's completion functions through its own bashcompinit. */
+static void print_zsh(void)
+{
+    printf("#compdef castbucket\n"
+           "autoload -U +X bashcompinit && bashcompinit\n");
+    print_bash();
+}
+
+static int run(const struct cli_command *command, int argc, char **argv)
+{
+    struct cli_arguments arguments;
+    int rc = cli_parse(command, argc, argv, 1, 1, &arguments);
+    if (rc >= 0)
+        return rc;
+    if (strcmp(arguments.operand[0], "bash") == 0)
+        print_bash();
+    else if (strcmp(arguments.operand[0], "zsh") == 0)
+        print_zsh();
+    else
+        return cli_usage_error(command, "'%s' is not one of bash|zsh", arguments.operand[0]);
+    return CLI_OK;
+}
+
+const struct cli_command cli_completion = {
+    "completion",
+    "bash|zsh",
+    "Prints a completion script for a shell.",
+    "For bash: castbucket completion bash > /etc/bash_completion.d/castbucket",
+    no_options,
+    run,
+};

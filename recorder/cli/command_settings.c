@@ -1,0 +1,86 @@
+#include "recorder/cli/command_settings.h"
+
+#include <string.h>
+
+#include "recorder/base/text.h"
+#include "recorder/cli/commands.h"
+#include "recorder/settings/settings_edit.h"
+
+void settings_print_keys(FILE *to)
+{
+    fprintf(to, "\nKeys of the file, which is one JSON object:\n");
+    for (int p = 0; settings_places[p]; p++) {
+        const struct settings_place *place = settings_places[p];
+        for (size_t i = 0; i < place->key_count; i++) {
+            const struct settings_key *key = &place->keys[i];
+            fprintf(to, "  %s%s%s (%s", place->path, *place->path ? "." : "", key->name,
+                    key->values);
+            if (!key->fallback)
+                fprintf(to, "; required");
+            else if (*key->fallback)
+                fprintf(to, "; default %s", key->fallback);
+            fprintf(to, ")\n");
+            cli_print_wrapped(to, key->help, 0, 6);
+        }
+    }
+}
+
+bool settings_any_option(const struct cli_command *command, const struct cli_arguments *arguments)
+{
+    for (int i = 0; command->options[i].name; i++)
+        if (arguments->value[i])
+            return true;
+    return false;
+}
+
+int settings_check_words(const struct cli_command *command, const struct cli_arguments *arguments)
+{
+    for (int i = 0; i < arguments->operand_count; i++)
+        if (!text_is_utf8(arguments->operand[i], strlen(arguments->operand[i])))
+            return cli_usage_error(command, "'%s' is not UTF-8", arguments->operand[i]);
+    for (int i = 0; command->options[i].name; i++)
+        if (arguments->value[i] && !text_is_utf8(arguments->value[i], strlen(arguments->value[i])))
+            return cli_usage_error(command, "--%s: '%s' is not UTF-8", command->options[i].name,
+                                   arguments->value[i]);
+    return -1;
+}
+
+void settings_option_name(const struct settings_key *key, char name[SETTINGS_OPTION_SIZE])
+{
+    snprintf(name, SETTINGS_OPTION_SIZE, "%s", key->name);
+    for (char *p = name; *p; p++)
+        if (*p == '_')
+            *p = '-';
+}
+
+static int apply(const struct settings_key *key, const char *option, const char *value,
+                 json_t *object, struct error *error)
+{
+    if (!*value && key->fallback) {
+        json_object_del(object, key->name);
+        return 0;
+    }
+    if (key->kind != SETTINGS_BOOLEAN)
+        return settings_edit_set(object, key->name, json_string(value), error);
+    bool on = strcmp(value, "on") == 0;
+    if (!on && strcmp(value, "off") != 0)
+        return error_set(error, ERR_INVALID, "--%s: '%s' is not one of on|off", option, value);
+    return settings_edit_set(object, key->name, json_boolean(on), error);
+}
+
+int settings_apply_options(const struct cli_command *command, const struct cli_arguments *arguments,
+                           const struct settings_place *place, json_t *object, struct error *error)
+{
+    for (size_t k = 0; k < place->key_count; k++) {
+        char name[SETTINGS_OPTION_SIZE];
+        settings_option_name(&place->keys[k], name);
+        for (int i = 0; command->options[i].name; i++) {
+            if (!arguments->value[i] || strcmp(command->options[i].name, name) != 0)
+                continue;
+            int rc = apply(&place->keys[k], name, arguments->value[i], object, error);
+            if (rc)
+                return rc;
+        }
+    }
+    return 0;
+}
