@@ -38,10 +38,17 @@ int settings_check_words(const struct cli_command *command, const struct cli_arg
     for (int i = 0; i < arguments->operand_count; i++)
         if (!text_is_utf8(arguments->operand[i], strlen(arguments->operand[i])))
             return cli_usage_error(command, "'%s' is not UTF-8", arguments->operand[i]);
-    for (int i = 0; command->options[i].name; i++)
-        if (arguments->value[i] && !text_is_utf8(arguments->value[i], strlen(arguments->value[i])))
-            return cli_usage_error(command, "--%s: '%s' is not UTF-8", command->options[i].name,
-                                   arguments->value[i]);
+    for (int i = 0; command->options[i].name; i++) {
+        const struct cli_option *option = &command->options[i];
+        const char *value = arguments->value[i];
+        if (!value || !*value)
+            continue;
+        if (!text_is_utf8(value, strlen(value)))
+            return cli_usage_error(command, "--%s: '%s' is not UTF-8", option->name, value);
+        if (strchr(option->argument, '|') && !settings_choice(option->argument, value))
+            return cli_usage_error(command, "--%s: '%s' is not one of %s", option->name, value,
+                                   option->argument);
+    }
     return -1;
 }
 
@@ -53,19 +60,16 @@ void settings_option_name(const struct settings_key *key, char name[SETTINGS_OPT
             *p = '-';
 }
 
-static int apply(const struct settings_key *key, const char *option, const char *value,
-                 json_t *object, struct error *error)
+static int apply(const struct settings_key *key, const char *value, json_t *object,
+                 struct error *error)
 {
     if (!*value && key->fallback) {
         json_object_del(object, key->name);
         return 0;
     }
-    if (key->kind != SETTINGS_BOOLEAN)
-        return settings_edit_set(object, key->name, json_string(value), error);
-    bool on = strcmp(value, "on") == 0;
-    if (!on && strcmp(value, "off") != 0)
-        return error_set(error, ERR_INVALID, "--%s: '%s' is not one of on|off", option, value);
-    return settings_edit_set(object, key->name, json_boolean(on), error);
+    json_t *json = key->kind == SETTINGS_BOOLEAN ? json_boolean(strcmp(value, "on") == 0)
+                                                 : json_string(value);
+    return settings_edit_set(object, key->name, json, error);
 }
 
 int settings_apply_options(const struct cli_command *command, const struct cli_arguments *arguments,
@@ -77,7 +81,7 @@ int settings_apply_options(const struct cli_command *command, const struct cli_a
         for (int i = 0; command->options[i].name; i++) {
             if (!arguments->value[i] || strcmp(command->options[i].name, name) != 0)
                 continue;
-            int rc = apply(&place->keys[k], name, arguments->value[i], object, error);
+            int rc = apply(&place->keys[k], arguments->value[i], object, error);
             if (rc)
                 return rc;
         }

@@ -15,8 +15,8 @@ void settings_print_keys(FILE *to);
 /* Whether any option but --settings was given. */
 bool settings_any_option(const struct cli_command *command, const struct cli_arguments *arguments);
 
-/* Operands and values become JSON, which must be UTF-8. Returns -1 to go on, or CLI_USAGE after a
- * sentence. */
+/* Operands and values become JSON, so they must be UTF-8; an option "a|b" takes a, b or, to be
+ * taken back, an empty value. Returns -1 to go on, or CLI_USAGE after a sentence. */
 int settings_check_words(const struct cli_command *command, const struct cli_arguments *arguments);
 
 /* The option that sets a key: "role_arn" is --role-arn. */
@@ -24,7 +24,7 @@ int settings_check_words(const struct cli_command *command, const struct cli_arg
 void settings_option_name(const struct settings_key *key, char name[SETTINGS_OPTION_SIZE]);
 
 /* Sets the keys of `place` that have an option of the same name and were given. An empty value
- * takes a key away that has a default. on and off stand for true and false. */
+ * takes a key away that has a default. The words have passed settings_check_words(). */
 __attribute__((warn_unused_result)) int
 settings_apply_options(const struct cli_command *command, const struct cli_arguments *arguments,
                        const struct settings_place *place, json_t *object, struct error *error);

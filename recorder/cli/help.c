@@ -90,7 +90,10 @@ void cli_print_overview(FILE *to)
         print_entry(to, cli_commands[i]->name, cli_commands[i]->summary);
     fprintf(to, "\nOptions of every command:\n");
     print_options(to, cli_common_options);
-    fprintf(to, "\nExit status: 0 done, 1 it did not work or not all of it did, 2 the command line "
-                "is\nwrong. 'castbucket --version' shows the version, 'castbucket help COMMAND' "
-                "tells\nmore of one command, 'man castbucket' of all.\n");
+    fputc('\n', to);
+    cli_print_wrapped(to,
+                      "Exit status: 0 done, 1 it did not work or not all of it did, 2 the command "
+                      "line is wrong. 'castbucket --version' shows the version, 'castbucket help "
+                      "COMMAND' tells more of one command, 'man castbucket' of all.",
+                      0, 0);
 }

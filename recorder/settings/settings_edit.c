@@ -13,7 +13,7 @@
 
 #include "recorder/base/buffer.h"
 #include "recorder/base/file.h"
-#include "recorder/settings/settings.h"
+#include "recorder/settings/settings_internal.h"
 
 #define NEW_FILE_MODE 0640
 
@@ -72,8 +72,9 @@ static int read_root(struct target *target, const char *path, json_t **root, str
         return *root ? 0 : error_set(error, ERR_NO_MEMORY, "%s: no memory", path);
     }
     target->exists = true;
-    if (!S_ISREG(target->info.st_mode))
-        return error_set(error, ERR_INVALID, "%s: the settings must be a regular file", path);
+    rc = settings_check_file(path, &target->info, error);
+    if (rc)
+        return rc;
     rc = file_read(target->directory, target->name, &text, error);
     if (rc) {
         rc = error_prefix(error, "%s", target->directory_path);

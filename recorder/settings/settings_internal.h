@@ -24,6 +24,10 @@ struct settings {
 /* For qsort and bsearch over pointers to either struct: both begin with their name. */
 int settings_compare_names(const void *a, const void *b);
 
+/* Whether a file with this fstat may be trusted: regular, and not for everybody to change. */
+__attribute__((warn_unused_result)) int
+settings_check_file(const char *path, const struct stat *info, struct error *error);
+
 /* settings_load(), and what fstat said of the file before it was read; zeros when it could not be
  * opened. */
 __attribute__((warn_unused_result)) int settings_load_file(const char *path,

@@ -24,6 +24,18 @@ struct settings_watch {
     struct error problem; /* why that file is not in force; code 0 when it is */
 };
 
+int settings_check_file(const char *path, const struct stat *info, struct error *error)
+{
+    if (!S_ISREG(info->st_mode))
+        return error_set(error, ERR_INVALID, "%s: the settings must be a regular file", path);
+    if (info->st_mode & S_IWOTH)
+        return error_set(error, ERR_INVALID,
+                         "%s: everybody on this machine may change these settings, so they are not "
+                         "used; run: chmod o-w '%s'",
+                         path, path);
+    return 0;
+}
+
 int settings_load_file(const char *path, struct settings **settings, struct stat *identity,
                        struct error *error)
 {
@@ -41,17 +53,9 @@ int settings_load_file(const char *path, struct settings **settings, struct stat
         goto out;
     }
     *identity = info;
-    if (!S_ISREG(info.st_mode)) {
-        rc = error_set(error, ERR_INVALID, "%s: the settings must be a regular file", path);
+    rc = settings_check_file(path, &info, error);
+    if (rc)
         goto out;
-    }
-    if (info.st_mode & S_IWOTH) {
-        rc = error_set(error, ERR_INVALID,
-                       "%s: everybody on this machine may change these settings, so they are not "
-                       "used; run: chmod o-w '%s'",
-                       path, path);
-        goto out;
-    }
     if ((uintmax_t)info.st_size > SETTINGS_MAX_FILE) {
         rc = error_set(error, ERR_LIMIT, "%s: the settings are larger than %zu bytes", path,
                        SETTINGS_MAX_FILE);
