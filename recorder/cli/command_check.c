@@ -12,7 +12,7 @@
 #include "recorder/store/store.h"
 
 static const struct cli_option options[] = {
-    {"org", 'o', "ORG", "the organization whose storage is tried (required)"},
+    {"org", 0, "ORG", "the organization whose storage is tried (required)"},
     {"json", 0, NULL, "print one JSON object a line: what, permission, ok, error, detail"},
     {0},
 };
