@@ -2,6 +2,9 @@
 #
 #   make demo      set up, build, and show one recorded session from end to end
 #   make check     set up, build, and run every test
+#   make check-sanitize, check-valgrind    the longer runs
+#   make bench     measure
+#   make install   DESTDIR= PREFIX=/usr/local
 #   make           build into build/ (BUILD=dir for another place)
 #
 #   SANITIZE=address,undefined | thread   build with sanitizers (into build-address, build-thread)
@@ -37,6 +40,11 @@ RECORDER := $(call objects,$(patsubst %,recorder/%/*.c,\
 PRODUCTS := $(BUILD)/castbucket.so $(BUILD)/castbucket-recorder.so $(BUILD)/castbucket \
 	$(BUILD)/castbucket-proxy $(BUILD)/castbucket-shell
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
+MAN_PAGES := $(patsubst pkg/man/%.scd,$(BUILD)/man/%,$(wildcard pkg/man/*.scd))
+JOBS ?= $(shell nproc)
+SUBMAKE = @$(MAKE) --no-print-directory -s -j$(JOBS)
+RUN = @BUILD=$(BUILD)
 
 all: $(PRODUCTS)
 
@@ -70,13 +78,70 @@ $(BUILD)/castbucket-shell: $(call objects,hooks/shell/*.c hooks/common/*.c)
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libcastbucket.a
 	$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -lcmocka -o $@
 
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libcastbucket.a
+	$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+
+$(BUILD)/man/%: pkg/man/%.scd
+	@mkdir -p $(@D)
+	scdoc < $< > $@
+
 unit: $(UNIT_TESTS)
+
+man: $(MAN_PAGES)
+
+# Each first installs what is missing (tests/setup says what and why), then builds.
+demo:
+	@tests/setup demo
+	$(SUBMAKE) all
+	$(RUN) tests/demo
+
+check:
+	@tests/setup check
+	$(SUBMAKE) all unit man
+	$(SUBMAKE) SANITIZE=address,undefined BUILD=build-address unit
+	$(SUBMAKE) SANITIZE=thread BUILD=build-thread unit
+	$(RUN) tests/check format layers exports unit unit:build-address unit:build-thread integration
+
+check-format check-layers:
+	$(RUN) tests/check $(@:check-%=%)
+
+check-exports: $(BUILD)/castbucket.so $(BUILD)/castbucket-recorder.so
+	$(RUN) tests/check exports
+
+# The suite as a whole under ASan and UBSan, and under TSan: unit tests and sessions from end to end.
+check-sanitize:
+	@tests/setup check
+	$(SUBMAKE) SANITIZE=address,undefined BUILD=build-address all unit
+	$(SUBMAKE) SANITIZE=thread BUILD=build-thread all unit
+	$(RUN) tests/check unit:build-address unit:build-thread integration:build-address \
+		integration:build-thread:smoke
+
+check-valgrind:
+	@tests/setup check
+	$(SUBMAKE) unit
+	$(RUN) tests/check valgrind
+
+bench: all $(BENCHES)
+	$(RUN) tests/bench/run
+
+install: all man
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin \
+		$(DESTDIR)$(PREFIX)/lib/castbucket $(DESTDIR)$(PREFIX)/include
+	install -m 755 $(BUILD)/castbucket $(BUILD)/castbucket-shell $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(BUILD)/castbucket-proxy $(DESTDIR)$(PREFIX)/sbin
+	install -m 644 $(BUILD)/castbucket.so $(BUILD)/castbucket-recorder.so \
+		$(DESTDIR)$(PREFIX)/lib/castbucket
+	install -m 644 plugin/recording_plugin.h $(DESTDIR)$(PREFIX)/include
+	for page in $(notdir $(MAN_PAGES)); do \
+		install -D -m 644 $(BUILD)/man/$$page \
+			$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$page || exit 1; done
 
 clean:
 	rm -rf build build-*
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-.PHONY: all unit clean
+.PHONY: all unit man demo check check-format check-layers check-exports check-sanitize \
+	check-valgrind bench install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
