@@ -94,6 +94,7 @@ class Gateway:
         self.endpoint = self.state["endpoint"]
         self.service = self.state["service"]
         self.process = process
+        self.own_deletes = 0  # how often request() was told to delete
 
     @classmethod
     def start(cls, directory, short_tokens=False):
@@ -163,6 +164,7 @@ class Gateway:
     def request(self, organization, method, path, query="", body=b""):
         """One request with the customer's own key, straight to the gateway: enough of SigV4 for
         plain paths, so that the demo needs no AWS library. Returns (status, body)."""
+        self.own_deletes += method == "DELETE"
         host = urllib.parse.urlsplit(self.state["gateway_endpoint"]).netloc
         now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         scope = now[:8] + "/us-east-1/s3/aws4_request"
