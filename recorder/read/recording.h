@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "recorder/base/error.h"
+#include "recorder/base/sha256.h"
 #include "recorder/cast/cast_decoder.h"
 #include "recorder/seal/manifest.h"
 #include "recorder/store/store.h"
@@ -16,11 +17,16 @@ struct recording_query {
 };
 
 /* Called in order of start time. `manifest` is NULL for a recording whose manifest is missing (its
- * upload is under way) or unreadable (`problem` then says why); key is the .cast.gz's. */
+ * upload is under way; `problem` is NULL) or unreadable (`problem` says why). A manifest that
+ * contradicts what is stored, because of size or because somebody copied it to another key, comes
+ * with a problem too. key is the .cast.gz's; size is 0 if there is none. Non-zero stops and is
+ * returned. */
 typedef int recording_fn(void *context, const char *key, const char *id, uint64_t size,
                          const struct manifest *manifest, const char *problem, struct error *error);
 
-/* Lists from the store. Manifests are fetched several at a time. */
+/* Lists from the store: since <= start < until. Manifests are fetched several at a time, and only
+ * of ids whose time fits. `each` is called on the caller's thread. ERR_RETRY and the store's other
+ * errors end the listing; what is wrong with one recording does not. */
 __attribute__((warn_unused_result)) int recording_list(struct store *store,
                                                        const struct recording_query *query,
                                                        recording_fn *each, void *context,
@@ -33,21 +39,32 @@ __attribute__((warn_unused_result)) int recording_find(struct store *store,
                                                        char *key, size_t key_size,
                                                        struct error *error);
 
+/* Fetches the manifest beside a recording and compares it with the key. ERR_NOT_FOUND: there is
+ * none (yet). ERR_DAMAGED: unreadable, or it is another recording's. Free with manifest_free(). */
+__attribute__((warn_unused_result)) int recording_manifest(struct store *store, const char *key,
+                                                           struct manifest **manifest,
+                                                           struct error *error);
+
 /* A source of the .cast.gz's bytes: a store's object or a local file (.cast.gz or plain .cast). */
 struct recording_source {
     struct store *store; /* with key; or NULL and: */
     const char *key;
     const char *path;
+    struct sha256 *digest; /* updated with the stored bytes as they pass; NULL: not wanted */
+    uint64_t *size;        /* raised by their number; NULL: not wanted */
 };
 
-/* Copies the bytes as they are stored. */
+/* Copies the bytes as they are stored, in order. A store is read in stretches of a few MiB, each
+ * tried again after ERR_RETRY from where it stopped, so a sink may take its time. The sink is
+ * called on the caller's thread; non-zero stops and is returned, with nothing in `error`. */
 __attribute__((warn_unused_result)) int recording_copy(const struct recording_source *source,
                                                        int (*sink)(void *context, const void *data,
                                                                    size_t length),
                                                        void *context, struct error *error);
 
-/* Decompresses and decodes; calls on_event for each. A recording that ends early or is damaged
- * delivers what is readable and then returns ERR_DAMAGED. `on_info` once, before the events. */
+/* Decompresses and decodes; calls on_event for each, as the bytes come. A recording that ends early
+ * or is damaged delivers what is readable and then returns ERR_DAMAGED, naming the place. `on_info`
+ * (may be NULL) once, before the events. Memory is bounded by the longest line. */
 __attribute__((warn_unused_result)) int
 recording_decode(const struct recording_source *source,
                  int (*on_info)(void *context, const struct cast_info *info),
