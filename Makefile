@@ -75,8 +75,17 @@ $(BUILD)/castbucket-proxy: $(call objects,hooks/proxy/*.c hooks/common/*.c)
 $(BUILD)/castbucket-shell: $(call objects,hooks/shell/*.c hooks/common/*.c)
 	$(CC) $(ALL_LDFLAGS) $^ -lutil -o $@
 
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libcastbucket.a
-	$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -lcmocka -o $@
+# What several unit tests share: every file there that is not itself a test.
+TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,\
+	$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+
+$(BUILD)/tests/unit/libsupport.a: $(TEST_SUPPORT)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/tests/unit/libsupport.a \
+		$(BUILD)/libcastbucket.a
+	$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -lssl -lcmocka -o $@
 
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libcastbucket.a
 	$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@

@@ -38,12 +38,13 @@ struct http_body {
 };
 
 struct http_request {
-    const char *method;
+    const char *method;  /* "GET", "HEAD", "PUT" or "POST" */
     const char *url;     /* complete, encoded; sent as it is (no normalization) */
     const char *headers; /* "Name: value\n" lines */
     struct http_body body;
-    /* Called with the body of a 2xx answer as it arrives, on the pool's thread. NULL: collected in
-     * the response. Non-zero stops: the request then fails with that error code. */
+    /* Called with the body of a 2xx answer as it arrives, on the pool's thread; the response's
+     * status and headers are there by then. NULL: collected in the response. Non-zero stops: the
+     * request then fails with that error code. */
     int (*on_body)(void *context, const void *data, size_t length);
     void *context;
 };
