@@ -54,9 +54,13 @@ struct s3_put {
     bool if_none_match;       /* If-None-Match: * */
 };
 
-/* PutObject. Sends x-amz-content-sha256, x-amz-checksum-sha256, x-amz-meta-sha256 and
- * x-amz-acl: bucket-owner-full-control. ERR_EXISTS: 412, an object is there. The answer's checksum,
- * where the store gives one, is compared (ERR_DAMAGED), and its ETag if it is an MD5. */
+/* PutObject. Sends x-amz-content-sha256, Content-MD5, x-amz-checksum-sha256, x-amz-meta-sha256 and,
+ * to other stores than AWS, x-amz-acl: bucket-owner-full-control (a RADOS Gateway's owner could not
+ * read the object otherwise; on AWS the header would ask for s3:PutObjectAcl, which is not granted,
+ * and the object is the role's account's anyway). A store that refuses the checksum or the ACL is
+ * asked once more without, and that is remembered. ERR_EXISTS: 412, an object is there. The
+ * answer's checksum, where the store gives one, is compared (ERR_DAMAGED), and its ETag if it is an
+ * MD5. */
 __attribute__((warn_unused_result)) int s3_put(struct s3_bucket *bucket, const struct s3_put *put,
                                                struct s3_object *object, struct error *error);
 
@@ -64,7 +68,8 @@ __attribute__((warn_unused_result)) int s3_put(struct s3_bucket *bucket, const s
 __attribute__((warn_unused_result)) int s3_head(struct s3_bucket *bucket, const char *key,
                                                 struct s3_object *object, struct error *error);
 
-/* GetObject into a sink (see http_request.on_body). length 0: to the end. */
+/* GetObject into a sink (see http_request.on_body). length 0: to the end. Past the object's end
+ * fewer bytes come; ERR_DAMAGED when even `offset` is past it. */
 __attribute__((warn_unused_result)) int
 s3_get(struct s3_bucket *bucket, const char *key, uint64_t offset, uint64_t length,
        int (*on_body)(void *context, const void *data, size_t length), void *context,
@@ -86,13 +91,15 @@ s3_list(struct s3_bucket *bucket, const char *prefix, const char *delimiter,
 #define S3_MAX_PARTS 10000
 #define S3_UPLOAD_ID_SIZE 1024
 
-/* CreateMultipartUpload; stores sha256 as x-amz-meta-sha256. */
+/* CreateMultipartUpload; stores sha256 as x-amz-meta-sha256. `upload_id` is for the functions below
+ * only: the store's own id behind a mark that says whether it wants a checksum of every part. */
 __attribute__((warn_unused_result)) int
 s3_multipart_create(struct s3_bucket *bucket, const char *key, const char *content_type,
                     const uint8_t sha256[32], char upload_id[S3_UPLOAD_ID_SIZE],
                     struct error *error);
 
-/* UploadPart, numbered from 1. ERR_NOT_FOUND: the upload is gone (NoSuchUpload). */
+/* UploadPart, numbered from 1. ERR_NOT_FOUND: the upload is gone (NoSuchUpload). The ETag comes
+ * without quotes. */
 __attribute__((warn_unused_result)) int s3_multipart_part(struct s3_bucket *bucket, const char *key,
                                                           const char *upload_id, unsigned number,
                                                           const struct http_body *body,
@@ -106,7 +113,8 @@ struct s3_part {
 
 /* CompleteMultipartUpload, with If-None-Match: * if asked. A 200 whose body is an <Error> is that
  * error. ERR_NOT_FOUND: NoSuchUpload (it may have been completed by an answer that was lost: HEAD
- * tells). ERR_EXISTS: 412. */
+ * tells), or a part that the store no longer knows (InvalidPart). ERR_EXISTS: 412. The object's
+ * size is not in the answer and stays 0. */
 __attribute__((warn_unused_result)) int
 s3_multipart_complete(struct s3_bucket *bucket, const char *key, const char *upload_id,
                       const struct s3_part *parts, unsigned count, bool if_none_match,

@@ -1,0 +1,31 @@
+/* Checksums of what is sent, and comparing them with what a store says it got. Used by the s3*.c
+ * files. */
+#ifndef CASTBUCKET_AWS_S3_CONFIRM_H
+#define CASTBUCKET_AWS_S3_CONFIRM_H
+
+#include "recorder/aws/digest.h"
+#include "recorder/aws/s3.h"
+
+struct s3_sums {
+    char sha256_hex[65];
+    char sha256_base64[BASE64_SIZE(32)];
+    struct md5 md5;
+    char md5_base64[BASE64_SIZE(16)];
+};
+
+/* Reads the body once for its MD5; `sha256` is known already. */
+__attribute__((warn_unused_result)) int s3_sums_of(struct s3_sums *sums,
+                                                   const struct http_body *body,
+                                                   const uint8_t sha256[32], struct error *error);
+
+/* ETag (without quotes), checksum and x-amz-meta-sha256 from an answer's headers. */
+void s3_object_read(struct s3_object *object, const struct http_response *response);
+
+/* ERR_DAMAGED when the store's checksum, or an ETag that is an MD5 (not with SSE-KMS or SSE-C), is
+ * another one. */
+__attribute__((warn_unused_result)) int s3_confirm(const struct s3_sums *sums,
+                                                   const struct s3_object *object,
+                                                   const struct http_response *response,
+                                                   struct error *error);
+
+#endif
