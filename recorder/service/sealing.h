@@ -1,0 +1,56 @@
+/* The sessions of a spool that are being sealed: found, followed, completed. One thread at a time.
+ * Sessions share nothing with one another, so that more threads could each have a part of them. */
+#ifndef CASTBUCKET_SERVICE_SEALING_H
+#define CASTBUCKET_SERVICE_SEALING_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "recorder/base/clock.h"
+#include "recorder/base/error.h"
+#include "recorder/spool/spool.h"
+
+struct sealing;
+
+struct sealing_options {
+    /* A recording is whole. */
+    void (*on_complete)(void *context, const char *id);
+    /* A session went to quarantine. */
+    void (*on_quarantine)(void *context, const char *id, const char *reason);
+    void *context;
+    const atomic_bool *stop; /* a pass ends early when this becomes true */
+};
+
+/* All must outlive it. */
+__attribute__((warn_unused_result)) int sealing_new(struct spool *spool, const struct clock *clock,
+                                                    const struct sealing_options *options,
+                                                    struct sealing **sealing, struct error *error);
+
+/* Begins to follow this journal, or all journals that are there. Known ones are left alone. */
+__attribute__((warn_unused_result)) int sealing_add(struct sealing *sealing, const char *id);
+__attribute__((warn_unused_result)) int sealing_scan(struct sealing *sealing, struct error *error);
+
+/* Quarantines casts that have neither a manifest nor a journal: nothing could complete them. For
+ * the start, before anything else works on the spool. */
+__attribute__((warn_unused_result)) int sealing_orphans(struct sealing *sealing,
+                                                        struct error *error);
+
+/* One chunk for each session that has something due, or with `all` for each that has anything at
+ * all to complete. True: there is more to do at once. No system call for sessions that have nothing
+ * due. */
+bool sealing_pass(struct sealing *sealing, bool all);
+
+/* Syncs what is due to be synced. */
+void sealing_sync(struct sealing *sealing);
+
+/* Sessions that are being followed: live, or not completed yet. */
+size_t sealing_count(const struct sealing *sealing);
+
+/* Why sessions cannot be sealed now; code 0: they can. */
+const struct error *sealing_problem(const struct sealing *sealing);
+
+/* What is not complete goes on with the next one. NULL does nothing. */
+void sealing_free(struct sealing *sealing);
+
+#endif
