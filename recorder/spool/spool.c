@@ -54,7 +54,7 @@ int spool_open(const char *path, struct spool **spool, struct error *error)
     }
     rc = file_make_directories(path, 0700, error);
     if (rc) {
-        rc = error_prefix(error, "cannot open the spool");
+        error_prefix(error, "cannot open the spool");
         goto out;
     }
     new->root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

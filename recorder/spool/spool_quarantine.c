@@ -38,7 +38,7 @@ static int add_reason(const struct spool *spool, const char *id, const char *rea
     if (!rc && fsync(fd))
         rc = error_system(error, "cannot sync");
     if (rc)
-        rc = error_prefix(error, "%s/quarantine/%s", spool_path(spool), name);
+        error_prefix(error, "%s/quarantine/%s", spool_path(spool), name);
     close(fd);
     return rc;
 }

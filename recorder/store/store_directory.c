@@ -188,7 +188,7 @@ static int put_new(struct store *store, const struct store_object *object, struc
     if (!rc)
         rc = store_file(directory, object, root, folder, name, error);
     if (rc)
-        rc = error_prefix(error, "cannot store %s%s", store->url, object->key);
+        error_prefix(error, "cannot store %s%s", store->url, object->key);
     if (folder >= 0)
         close(folder);
     close(root);
@@ -247,7 +247,7 @@ static int get(struct store *store, const char *key, uint64_t offset, uint64_t l
         size_t take = end - offset < COPY_SIZE ? (size_t)(end - offset) : COPY_SIZE;
         rc = file_pread_all(fd, buffer, take, (off_t)offset, error);
         if (rc) {
-            rc = error_prefix(error, "%s%s", store->url, key);
+            error_prefix(error, "%s%s", store->url, key);
             break;
         }
         rc = sink(context, buffer, take);

@@ -87,8 +87,10 @@ static int send_part(const struct transfer *transfer, struct error *error)
     struct store_part *part = &parts[progress->part_count];
     memset(part, 0, sizeof(*part));
     int rc = sha256_file(object->fd, offset, length, part->sha256, error);
-    if (rc)
-        return error_prefix(error, "cannot read the recording for %s", object->key);
+    if (rc) {
+        error_prefix(error, "cannot read the recording for %s", object->key);
+        return rc;
+    }
     const struct http_body body = {.fd = object->fd, .offset = offset, .length = length};
     rc = s3_multipart_part(transfer->s3->bucket, object->key, progress->upload_id,
                            progress->part_count + 1, &body, part->sha256, part->etag, error);

@@ -43,7 +43,9 @@ static int read_manifest(const struct spool *spool, const char *id, struct buffe
         rc = error_set(error, ERR_INVALID, "it is that of another recording");
     if (rc) {
         error_prefix(error, "%s cannot be used", name);
-        rc = error->code = ERR_DAMAGED;
+        rc = ERR_DAMAGED;
+        if (error)
+            error->code = rc;
     }
     return rc;
 }
@@ -209,7 +211,9 @@ static int confirm(struct upload *upload, struct error *error)
         job->on_stored(job->context, job->id, url);
     if (!rc)
         rc = remove_local(job->spool, job->id, error);
-    return rc ? error_prefix(error, "%s is stored, but its local copy is still there", job->id) : 0;
+    if (rc)
+        error_prefix(error, "%s is stored, but its local copy is still there", job->id);
+    return rc;
 }
 
 /* Resets what was begun elsewhere. */
