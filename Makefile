@@ -94,6 +94,8 @@ $(BUILD)/man/%: pkg/man/%.scd
 	@mkdir -p $(@D)
 	scdoc < $< > $@
 
+$(BUILD)/tests/unit/test_plugin: | $(BUILD)/castbucket.so
+
 unit: $(UNIT_TESTS)
 
 man: $(MAN_PAGES)
