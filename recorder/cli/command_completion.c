@@ -109,8 +109,7 @@ static void print_bash(void)
 /* zsh runs bash's completion functions through its own bashcompinit. */
 static void print_zsh(void)
 {
-    printf("#compdef castbucket\n"
-           "autoload -U +X bashcompinit && bashcompinit\n");
+    printf("autoload -U +X bashcompinit && bashcompinit\n");
     print_bash();
 }
 
@@ -133,7 +132,8 @@ const struct cli_command cli_completion = {
     "completion",
     "bash|zsh",
     "Prints a completion script for a shell.",
-    "For bash: castbucket completion bash > /etc/bash_completion.d/castbucket",
+    "In .bashrc: source <(castbucket completion bash). In .zshrc, after compinit: "
+    "source <(castbucket completion zsh).",
     no_options,
     run,
 };

@@ -1,0 +1,119 @@
+"""The manual pages say what the program says: every command, option, key and help, and no other.
+
+Both are compared as texts: --help comes from the tables that drive parsing."""
+
+import glob
+import os
+import re
+import subprocess
+
+import pytest
+
+TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
+CASTBUCKET = os.path.join(TOP, os.environ.get("BUILD", "build"), "castbucket")
+COLUMN = 26  # where help texts begin
+
+
+def castbucket(*words):
+    return subprocess.run([CASTBUCKET, *words], stdout=subprocess.PIPE, timeout=60,
+                          check=True).stdout.decode()
+
+
+def page(name):
+    with open(os.path.join(TOP, "pkg", "man", name + ".scd"), encoding="utf-8") as file:
+        return file.read()
+
+
+def one_line(text):
+    return " ".join(text.split())
+
+
+def entries(block):
+    """The entries of a block of help: {name: text}."""
+    found, name = {}, None
+    for line in block.splitlines():
+        if line.startswith(" " * COLUMN):
+            found[name] = one_line(found[name] + " " + line)
+        elif line.startswith("  "):
+            fits = line[COLUMN - 1:COLUMN] == " "
+            name = (line[2:COLUMN] if fits else line).strip()
+            found[name] = one_line(line[COLUMN:]) if fits else ""
+    return found
+
+
+def commands():
+    return entries(castbucket("--help").split("Commands:\n")[1].split("\n\n")[0])
+
+
+def help_of(command):
+    """A command's name with its operands, and its options."""
+    text = castbucket("help", *command.split())
+    usage = text.splitlines()[0][len("Usage: castbucket "):-len(" [OPTION...]")]
+    return usage, entries(text.split("Options:\n")[1].split("\n\n")[0])
+
+
+def common_options():
+    return entries(castbucket("--help").split("Options of every command:\n")[1].split("\n\n")[0])
+
+
+def plain(text):
+    """scdoc without its markup."""
+    return re.sub(r"\\(.)", r"\1", text.replace("*", ""))
+
+
+def page_options(section):
+    """{"-o, --output FILE": help} of a section of a page."""
+    return {plain(match[1]): one_line(plain(match[2]))
+            for match in re.finditer(r"^(\*-.+)\n((?:\t.*\n?)+)", section, re.MULTILINE)}
+
+
+def page_commands():
+    text = page("castbucket.1").split("\n# COMMANDS\n")[1].split("\n# ")[0]
+    parts = re.split(r"^## (.*)$", text, flags=re.MULTILINE)[1:]
+    return {plain(name): section for name, section in zip(parts[::2], parts[1::2])}
+
+
+def test_the_page_has_every_command_in_the_same_order():
+    assert list(page_commands()) == [help_of(command)[0] for command in commands()]
+
+
+def test_the_page_has_every_option_with_its_help_and_no_other():
+    sections, common = page_commands(), common_options()
+    for command, summary in commands().items():
+        usage, options = help_of(command)
+        assert one_line(plain(sections[usage])).startswith(summary), command
+        own = {name: text for name, text in options.items() if name not in common}
+        assert len(options) == len(own) + len(common), command
+        assert page_options(sections[usage]) == own, command
+
+
+def test_the_page_has_the_options_of_every_command():
+    text = page("castbucket.1").split("\n# OPTIONS\n")[1].split("\n# ")[0]
+    assert page_options(text) == common_options()
+
+
+def test_the_settings_page_has_every_key_with_values_default_and_help():
+    text = castbucket("settings", "--help").split("one JSON object:\n")[1].split("\n\n")[0]
+    wanted, name = {}, None
+    for line in text.splitlines():
+        if line.startswith("      "):
+            wanted[name] = one_line(wanted[name] + " " + line)
+        else:
+            name = line.strip()
+            wanted[name] = ""
+    assert len(wanted) > 10
+    section = page("castbucket-settings.5").split("\n# KEYS\n")[1].split("\n# ")[0]
+    found = {plain(match[1]): one_line(plain(match[2]))
+             for match in re.finditer(r"^(\*.+)\n((?:\t.*\n)+)", section, re.MULTILINE)}
+    assert found == wanted
+
+
+@pytest.mark.parametrize("path", sorted(glob.glob(os.path.join(TOP, "pkg", "man", "*.scd"))),
+                         ids=os.path.basename)
+def test_each_page_is_valid_scdoc(path):
+    with open(path, "rb") as source:
+        made = subprocess.run(["scdoc"], stdin=source, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, timeout=60, check=False)
+    assert made.returncode == 0, made.stderr.decode()
+    name, number = os.path.basename(path)[:-len(".scd")].rsplit(".", 1)
+    assert b'.TH "%s" "%s"' % (name.encode(), number.encode()) in made.stdout
