@@ -1,0 +1,191 @@
+/* Going on where an earlier sealer stopped: killed, or the power lost with some of its writes on
+ * disk and some not. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "recorder/base/file.h"
+#include "recorder/seal/chain.h"
+#include "recorder/seal/sealer.h"
+
+struct files {
+    int cast, log; /* -1: there is none */
+    uint64_t cast_size, log_size;
+};
+
+static int open_if_there(const struct sealer *sealer, const char *suffix, int *fd, uint64_t *size,
+                         struct error *error)
+{
+    struct stat info;
+    *size = 0;
+    int rc = sealer_file(sealer, suffix, O_RDWR, fd, error);
+    if (rc == ERR_NOT_FOUND)
+        return 0;
+    if (rc)
+        return rc;
+    if (fstat(*fd, &info))
+        return error_system(error, "cannot look at %s%s", sealer->id, suffix);
+    *size = (uint64_t)info.st_size;
+    return 0;
+}
+
+/* Reads record `index`; *valid says whether it is one. */
+static int read_record(const struct files *files, uint64_t index, struct seal_progress *progress,
+                       struct seal_end *end, bool *valid, struct error *error)
+{
+    uint8_t bytes[SEAL_RECORD_SIZE + SEAL_TAIL_MAX];
+    uint64_t offset = index * SEAL_RECORD_SIZE, left = files->log_size - offset;
+    size_t length = left < sizeof(bytes) ? (size_t)left : sizeof(bytes);
+    int rc = file_pread_all(files->log, bytes, length, (off_t)offset, error);
+    if (rc)
+        return rc;
+    *valid = seal_record_decode(bytes, bytes + SEAL_RECORD_SIZE, length - SEAL_RECORD_SIZE,
+                                progress, end);
+    return 0;
+}
+
+/* Whether the chunk's bytes are in the file, and are the right ones: after a loss of power a record
+ * may be on disk before its chunk is. */
+static int check_chunk(const struct files *files, const struct manifest_chunk *chunk, bool *whole,
+                       struct error *error)
+{
+    uint8_t hash[SHA256_SIZE];
+    *whole = false;
+    if (chunk->offset > files->cast_size || chunk->size > files->cast_size - chunk->offset)
+        return 0;
+    int rc = sha256_file(files->cast, chunk->offset, chunk->size, hash, error);
+    if (rc)
+        return rc;
+    *whole = memcmp(hash, chunk->sha256, sizeof(hash)) == 0;
+    return 0;
+}
+
+/* Finds the last record that can be gone on from: it is whole, and so is the chunk that it or, when
+ * it made none, the last one before it is about. Returns their number in *records. */
+static int find_last(const struct files *files, struct seal_progress *progress,
+                     struct seal_end *end, uint64_t *records, struct error *error)
+{
+    struct seal_progress older;
+    struct seal_end other;
+    uint64_t candidate = 0; /* number of records, if the chunk that is looked for is whole */
+    for (uint64_t i = files->log_size / SEAL_RECORD_SIZE; i > 0; i--) {
+        struct seal_progress *read = candidate ? &older : progress;
+        bool valid, whole;
+        int rc = read_record(files, i - 1, read, candidate ? &other : end, &valid, error);
+        if (rc)
+            return rc;
+        if (!valid) {
+            candidate = 0;
+            continue;
+        }
+        if (!candidate)
+            candidate = i;
+        if (read->chunk.size == 0)
+            continue;
+        rc = check_chunk(files, &read->chunk, &whole, error);
+        if (rc)
+            return rc;
+        if (whole) {
+            *records = candidate;
+            return 0;
+        }
+        candidate = 0;
+    }
+    /* Records without a single chunk before them: nothing but a split character has passed. */
+    *records = 0;
+    return 0;
+}
+
+static int cut(const struct sealer *sealer, const struct files *files, uint64_t log_size,
+               struct error *error)
+{
+    if (files->log >= 0 && ftruncate(files->log, (off_t)log_size))
+        return error_system(error, "cannot cut %s%s", sealer->id, SPOOL_SEAL_SUFFIX);
+    if (files->cast >= 0 && ftruncate(files->cast, (off_t)sealer->done.size))
+        return error_system(error, "cannot cut %s%s", sealer->id, SPOOL_CAST_SUFFIX);
+    return 0;
+}
+
+/* Given-back space starts at a page that lies less than two pages after any frame before it: after
+ * the frame's own page, or after the meta frame's. */
+#define PROBE ((uint64_t)2 * 4096)
+
+/* What was given up must be sealed again from the journal. If the journal has given that space
+ * back, it was synced once, so the disk lost it; nothing here can make it good, and what is left
+ * must not be written over. */
+static int check_journal(struct sealer *sealer, struct error *error)
+{
+    struct journal_frame frame;
+    uint64_t first = 0;
+    int rc = sealer_read_on(sealer, error);
+    if (rc)
+        return rc;
+    do {
+        rc = journal_reader_next(sealer->reader, &frame, error);
+        if (rc == JOURNAL_FRAME && first == 0)
+            first = frame.end;
+    } while (rc == JOURNAL_FRAME && frame.end - first < PROBE);
+    sealer_read_again(sealer);
+    if (rc == ERR_DAMAGED)
+        return error_prefix(error,
+                            "%s%s is damaged after its chunk %llu, and the journal no longer has "
+                            "what it was made from",
+                            sealer->id, SPOOL_CAST_SUFFIX, (unsigned long long)sealer->done.chunks);
+    return rc < 0 ? rc : 0;
+}
+
+int sealer_resume(struct sealer *sealer, struct error *error)
+{
+    struct files files = {.cast = -1, .log = -1};
+    struct seal_end *end = calloc(1, sizeof(*end));
+    uint64_t records = 0, found;
+    if (!end)
+        return error_set(error, ERR_NO_MEMORY, "no memory to seal %s", sealer->id);
+    int rc = open_if_there(sealer, SPOOL_CAST_SUFFIX, &files.cast, &files.cast_size, error);
+    if (!rc)
+        rc = open_if_there(sealer, SPOOL_SEAL_SUFFIX, &files.log, &files.log_size, error);
+    if (rc)
+        goto out;
+    found = files.log_size / SEAL_RECORD_SIZE;
+    if (files.cast >= 0) {
+        rc = find_last(&files, &sealer->done, end, &records, error);
+    } else if (found) {
+        /* A final record is written when the recording's name is safely on disk. If the recording
+         * is gone all the same, it was uploaded and removed before we could clean up. */
+        bool valid = false;
+        while (!rc && !valid && found)
+            rc = read_record(&files, --found, &sealer->done, end, &valid, error);
+        sealer->complete = !rc && valid && sealer->done.final;
+    }
+    if (rc || sealer->complete)
+        goto out;
+    found = files.log_size / SEAL_RECORD_SIZE;
+    if (records == 0) {
+        sealer->done = (struct seal_progress){0};
+        if (chain_start(sealer->done.chain, sealer->id)) {
+            rc = error_set(error, ERR_NO_MEMORY, "no memory to seal %s", sealer->id);
+            goto out;
+        }
+    }
+    sealer->records = records;
+    if (sealer->done.final) {
+        sealer->end = end;
+        end = NULL;
+    } else {
+        if (records < found || (records == 0 && files.cast_size))
+            rc = check_journal(sealer, error);
+        if (!rc)
+            rc = cut(sealer, &files, records * SEAL_RECORD_SIZE, error);
+    }
+    sealer->unsynced = records > 0;
+out:
+    if (files.cast >= 0)
+        close(files.cast);
+    if (files.log >= 0)
+        close(files.log);
+    free(end);
+    return rc;
+}
