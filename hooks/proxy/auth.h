@@ -1,0 +1,28 @@
+/* Logging in: public key only, as "USER:SOCKET". */
+#ifndef CASTBUCKET_PROXY_AUTH_H
+#define CASTBUCKET_PROXY_AUTH_H
+
+#include <libssh/libssh.h>
+#include <stdbool.h>
+
+#include "hooks/proxy/authorized_keys.h"
+#include "hooks/proxy/config.h"
+#include "hooks/proxy/keys.h"
+
+struct login {
+    const struct proxy_config *config;
+    unsigned attempts;
+    char tried[128]; /* the last name that was tried, escaped; "": none */
+    /* Set by a login that succeeded. */
+    const struct socket_config *socket;
+    char user[AUTHORIZED_KEYS_MAX_USER + 1];
+    char fingerprint[KEYS_FINGERPRINT_SIZE];
+};
+
+enum login_result { LOGIN_GOES_ON, LOGIN_DONE, LOGIN_OVER };
+
+/* Answers a message of the login; it stays the caller's. An unknown user, an unknown socket and a
+ * wrong key all look alike. LOGIN_OVER: enough was tried, or it is no login at all. */
+enum login_result auth_message(struct login *login, ssh_session session, ssh_message message);
+
+#endif

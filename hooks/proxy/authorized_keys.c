@@ -1,0 +1,130 @@
+#include "hooks/proxy/authorized_keys.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "hooks/proxy/log.h"
+
+#define MAX_FILE ((off_t)1 << 20)
+
+bool authorized_keys_valid_user(const char *user)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "._@+-";
+    size_t length = strnlen(user, AUTHORIZED_KEYS_MAX_USER + 1);
+    return length >= 1 && length <= AUTHORIZED_KEYS_MAX_USER && user[0] != '.' && user[0] != '-' &&
+           user[strspn(user, allowed)] == '\0';
+}
+
+/* Cuts the next word off, which ends at white space outside of double quotes. */
+static char *next_word(char **rest)
+{
+    char *word = *rest + strspn(*rest, " \t"), *p = word;
+    bool quoted = false;
+    for (; *p && (quoted || (*p != ' ' && *p != '\t')); p++) {
+        if (*p == '\\' && p[1] == '"')
+            p++;
+        else if (*p == '"')
+            quoted = !quoted;
+    }
+    if (*p)
+        *p++ = '\0';
+    *rest = p;
+    return word;
+}
+
+static bool options_are_harmless(char *options)
+{
+    static const char *const harmless[] = {"no-agent-forwarding", "no-port-forwarding",
+                                           "no-user-rc", "no-X11-forwarding"};
+    char *saved = NULL;
+    for (char *one = strtok_r(options, ",", &saved); one; one = strtok_r(NULL, ",", &saved)) {
+        bool known = false;
+        for (size_t i = 0; i < sizeof(harmless) / sizeof(*harmless); i++)
+            known = known || strcasecmp(one, harmless[i]) == 0;
+        if (!known)
+            return false;
+    }
+    return true;
+}
+
+enum authorized_line authorized_keys_line(char *line, ssh_key key)
+{
+    enum authorized_line result = LINE_NOTHING;
+    ssh_key listed = NULL;
+    char *rest = line, *options = NULL;
+    line[strcspn(line, "\r\n")] = '\0';
+    char *word = next_word(&rest);
+    if (*word == '\0' || *word == '#')
+        return LINE_NOTHING;
+    if (ssh_key_type_from_name(word) == SSH_KEYTYPE_UNKNOWN) {
+        options = word;
+        word = next_word(&rest);
+    }
+    enum ssh_keytypes_e type = ssh_key_type_from_name(word);
+    if (type == SSH_KEYTYPE_UNKNOWN ||
+        ssh_pki_import_pubkey_base64(next_word(&rest), type, &listed) != SSH_OK)
+        return LINE_NOTHING;
+    if (ssh_key_cmp(listed, key, SSH_KEY_CMP_PUBLIC) == 0)
+        result = !options || options_are_harmless(options) ? LINE_ALLOWS : LINE_REFUSES;
+    ssh_key_free(listed);
+    return result;
+}
+
+static FILE *open_file(const char *directory, const char *user)
+{
+    struct stat st;
+    int fd = -1, parent = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (parent < 0) {
+        log_error("authorized_keys: cannot open %s: %m", directory);
+        return NULL;
+    }
+    fd = openat(parent, user, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    close(parent);
+    if (fd < 0)
+        return NULL;
+    const char *why = NULL;
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+        why = "is not a regular file";
+    else if (st.st_mode & (S_IWGRP | S_IWOTH))
+        why = "can be written by others than its owner";
+    else if (st.st_size > MAX_FILE)
+        why = "is larger than 1 MiB";
+    FILE *file = why ? NULL : fdopen(fd, "r");
+    if (why)
+        log_warning("authorized_keys: %s/%s is not used: it %s", directory, user, why);
+    if (!file)
+        close(fd);
+    return file;
+}
+
+bool authorized_keys_allow(const char *directory, const char *user, ssh_key key)
+{
+    bool allowed = false, refused = false;
+    char *line = NULL;
+    size_t capacity = 0;
+    unsigned number = 0;
+    if (!authorized_keys_valid_user(user))
+        return false;
+    FILE *file = open_file(directory, user);
+    if (!file)
+        return false;
+    while (!allowed && !refused && getline(&line, &capacity, file) > 0) {
+        number++;
+        enum authorized_line says = authorized_keys_line(line, key);
+        allowed = says == LINE_ALLOWS;
+        refused = says == LINE_REFUSES;
+    }
+    if (refused)
+        log_warning("authorized_keys: %s/%s:%u: the key is refused: it has an option that this "
+                    "proxy does not implement",
+                    directory, user, number);
+    free(line);
+    fclose(file);
+    return allowed;
+}

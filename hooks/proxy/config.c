@@ -1,0 +1,306 @@
+#include "hooks/proxy/config.h"
+
+#include <confuse.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "hooks/proxy/log.h"
+
+/* libconfuse overwrites a value that is given twice; these count, so that it is an error. It calls
+ * back without a pointer of ours, hence the file's scope; one file is read at a time. */
+#define MAX_SEEN 16
+static const cfg_opt_t *seen[MAX_SEEN];
+static size_t seen_count;
+
+static void report(cfg_t *cfg, const char *format, va_list arguments)
+{
+    char text[1024];
+    vsnprintf(text, sizeof(text), format, arguments);
+    log_error("%s:%d: %s", cfg->filename, cfg->line, text);
+}
+
+static int is_first(cfg_t *cfg, cfg_opt_t *option)
+{
+    for (size_t i = 0; i < seen_count; i++)
+        if (seen[i] == option) {
+            cfg_error(cfg, "%s: given twice", option->name);
+            return -1;
+        }
+    if (seen_count < MAX_SEEN)
+        seen[seen_count++] = option;
+    return 0;
+}
+
+static int check_text(cfg_t *cfg, const char *name, const char *value)
+{
+    if (!value || !*value) {
+        cfg_error(cfg, "%s: must not be empty", name);
+        return -1;
+    }
+    for (const unsigned char *p = (const unsigned char *)value; *p; p++)
+        if (*p < 0x20 || *p == 0x7f) {
+            cfg_error(cfg, "%s: has a control character", name);
+            return -1;
+        }
+    return 0;
+}
+
+static int validate_string(cfg_t *cfg, cfg_opt_t *option)
+{
+    if (is_first(cfg, option) < 0)
+        return -1;
+    return check_text(cfg, option->name, cfg_opt_getnstr(option, 0));
+}
+
+static int validate_upstream_user(cfg_t *cfg, cfg_opt_t *option)
+{
+    const char *value = cfg_opt_getnstr(option, 0);
+    if (is_first(cfg, option) < 0)
+        return -1;
+    return value && *value ? check_text(cfg, option->name, value) : 0;
+}
+
+static int validate_number(cfg_t *cfg, cfg_opt_t *option)
+{
+    if (is_first(cfg, option) < 0)
+        return -1;
+    long value = cfg_opt_getnint(option, 0);
+    if (value < 1 || value > 100000) {
+        cfg_error(cfg, "%s: must be from 1 to 100000, not %ld", option->name, value);
+        return -1;
+    }
+    return 0;
+}
+
+static int validate_upstream(cfg_t *cfg, cfg_opt_t *option)
+{
+    struct address address;
+    if (validate_string(cfg, option) < 0)
+        return -1;
+    if (address_parse(&address, cfg_opt_getnstr(option, 0), 1) < 0) {
+        cfg_error(cfg, "upstream: \"%s\" is not host:port", cfg_opt_getnstr(option, 0));
+        return -1;
+    }
+    return 0;
+}
+
+/* Called for each value of a list, before it is stored. */
+static int take_list_value(cfg_t *cfg, cfg_opt_t *option, const char *value, void *result)
+{
+    if (cfg_opt_size(option) <= 1 && is_first(cfg, option) < 0)
+        return -1;
+    if (check_text(cfg, option->name, value) < 0)
+        return -1;
+    struct address address;
+    if (strcmp(option->name, "listen") == 0 && address_parse(&address, value, 0) < 0) {
+        cfg_error(cfg, "listen: \"%s\" is not address:port", value);
+        return -1;
+    }
+    *(const char **)result = value;
+    return 0;
+}
+
+static int require(cfg_t *cfg, cfg_t *section, const char *key)
+{
+    if (cfg_getstr(section, key))
+        return 0;
+    if (section == cfg)
+        cfg_error(cfg, "%s: missing", key);
+    else
+        cfg_error(cfg, "socket %s: %s: missing", cfg_title(section), key);
+    return -1;
+}
+
+static int validate_socket(cfg_t *cfg, cfg_opt_t *option)
+{
+    cfg_t *section = cfg_opt_getnsec(option, cfg_opt_size(option) - 1);
+    const char *name = cfg_title(section);
+    /* The next section's options may get the addresses of a list that was counted. */
+    seen_count = 0;
+    for (int i = 0; i < cfg_numopts(cfg->opts) && seen_count < MAX_SEEN; i++)
+        if (cfg->opts[i].flags & CFGF_MODIFIED)
+            seen[seen_count++] = &cfg->opts[i];
+    if (check_text(cfg, "socket", name) < 0)
+        return -1;
+    if (strlen(name) > CONFIG_MAX_SOCKET_NAME) {
+        cfg_error(cfg, "socket %s: the name has more than %d bytes", name, CONFIG_MAX_SOCKET_NAME);
+        return -1;
+    }
+    return require(cfg, section, "upstream") || require(cfg, section, "identity") ||
+                   require(cfg, section, "known_hosts")
+               ? -1
+               : 0;
+}
+
+static cfg_t *new_parser(void)
+{
+    cfg_opt_t socket_options[] = {
+        CFG_STR("upstream", NULL, CFGF_NODEFAULT),
+        CFG_STR("upstream_user", "", CFGF_NONE),
+        CFG_STR("identity", NULL, CFGF_NODEFAULT),
+        CFG_STR("known_hosts", NULL, CFGF_NODEFAULT),
+        CFG_END(),
+    };
+    cfg_opt_t options[] = {
+        CFG_STR_LIST_CB("listen", NULL, CFGF_NODEFAULT, take_list_value),
+        CFG_STR_LIST_CB("host_key", NULL, CFGF_NODEFAULT, take_list_value),
+        CFG_STR("authorized_keys", NULL, CFGF_NODEFAULT),
+        CFG_STR("recording_plugin", NULL, CFGF_NODEFAULT),
+        CFG_STR("recording_settings", NULL, CFGF_NODEFAULT),
+        CFG_STR("user", NULL, CFGF_NODEFAULT),
+        CFG_INT("login_grace_time", 60, CFGF_NONE),
+        CFG_INT("max_unauthenticated", 32, CFGF_NONE),
+        CFG_INT("max_connections", 512, CFGF_NONE),
+        CFG_SEC("socket", socket_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+        CFG_END(),
+    };
+    static const struct {
+        const char *key;
+        cfg_validate_callback_t check;
+    } checks[] = {
+        {"authorized_keys", validate_string},    {"recording_plugin", validate_string},
+        {"recording_settings", validate_string}, {"user", validate_string},
+        {"login_grace_time", validate_number},   {"max_unauthenticated", validate_number},
+        {"max_connections", validate_number},    {"socket", validate_socket},
+        {"socket|upstream", validate_upstream},  {"socket|upstream_user", validate_upstream_user},
+        {"socket|identity", validate_string},    {"socket|known_hosts", validate_string},
+    };
+    cfg_t *cfg = cfg_init(options, CFGF_NONE);
+    if (!cfg)
+        return NULL;
+    cfg_set_error_function(cfg, report);
+    for (size_t i = 0; i < sizeof(checks) / sizeof(*checks); i++)
+        cfg_set_validate_func(cfg, checks[i].key, checks[i].check);
+    return cfg;
+}
+
+static int fill_in(struct proxy_config *config, cfg_t *cfg)
+{
+    config->listen_count = cfg_size(cfg, "listen");
+    config->host_key_count = cfg_size(cfg, "host_key");
+    config->socket_count = cfg_size(cfg, "socket");
+    config->listen = calloc(config->listen_count + 1, sizeof(*config->listen));
+    config->host_keys = calloc(config->host_key_count + 1, sizeof(*config->host_keys));
+    config->sockets = calloc(config->socket_count + 1, sizeof(*config->sockets));
+    if (!config->listen || !config->host_keys || !config->sockets) {
+        log_error("%s: out of memory", config->path);
+        return -1;
+    }
+    for (unsigned i = 0; i < config->listen_count; i++)
+        if (address_parse(&config->listen[i], cfg_getnstr(cfg, "listen", i), 0) < 0)
+            return -1;
+    for (unsigned i = 0; i < config->host_key_count; i++)
+        config->host_keys[i] = cfg_getnstr(cfg, "host_key", i);
+    config->authorized_keys = cfg_getstr(cfg, "authorized_keys");
+    config->plugin = cfg_getstr(cfg, "recording_plugin");
+    config->settings = cfg_getstr(cfg, "recording_settings");
+    config->user = cfg_getstr(cfg, "user");
+    config->login_grace_time = (int)cfg_getint(cfg, "login_grace_time");
+    config->max_unauthenticated = (int)cfg_getint(cfg, "max_unauthenticated");
+    config->max_connections = (int)cfg_getint(cfg, "max_connections");
+    for (unsigned i = 0; i < config->socket_count; i++) {
+        cfg_t *section = cfg_getnsec(cfg, "socket", i);
+        struct socket_config *one = &config->sockets[i];
+        one->name = cfg_title(section);
+        one->upstream = cfg_getstr(section, "upstream");
+        one->upstream_user = cfg_getstr(section, "upstream_user");
+        one->identity = cfg_getstr(section, "identity");
+        one->known_hosts = cfg_getstr(section, "known_hosts");
+        if (address_parse(&one->address, one->upstream, 1) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int config_read(const char *path, int fd, struct proxy_config *config)
+{
+    int result = -1;
+    cfg_t *cfg = NULL;
+    *config = (struct proxy_config){.path = path};
+    FILE *file = fdopen(fd, "r");
+    if (!file) {
+        log_error("%s: cannot be read: %m", path);
+        close(fd);
+        return -1;
+    }
+    cfg = new_parser();
+    if (!cfg || !(cfg->filename = strdup(path))) {
+        log_error("%s: out of memory", path);
+        goto out;
+    }
+    config->parsed = cfg;
+    seen_count = 0;
+    if (cfg_parse_fp(cfg, file) != CFG_SUCCESS)
+        goto out;
+    if (cfg_size(cfg, "listen") == 0) {
+        cfg_error(cfg, "listen: missing");
+        goto out;
+    }
+    if (cfg_size(cfg, "host_key") == 0) {
+        cfg_error(cfg, "host_key: missing");
+        goto out;
+    }
+    if (require(cfg, cfg, "authorized_keys") < 0 || require(cfg, cfg, "recording_plugin") < 0)
+        goto out;
+    if (cfg_size(cfg, "socket") == 0) {
+        cfg_error(cfg, "socket: there is no socket section, so nobody could go anywhere");
+        goto out;
+    }
+    result = fill_in(config, cfg);
+out:
+    fclose(file);
+    if (result < 0)
+        config_free(config);
+    return result;
+}
+
+void config_free(struct proxy_config *config)
+{
+    free(config->listen);
+    free(config->host_keys);
+    free(config->sockets);
+    if (config->parsed)
+        cfg_free(config->parsed);
+    *config = (struct proxy_config){0};
+}
+
+const struct socket_config *config_socket(const struct proxy_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->socket_count; i++)
+        if (strcmp(config->sockets[i].name, name) == 0)
+            return &config->sockets[i];
+    return NULL;
+}
+
+int address_parse(struct address *address, const char *text, int lowest_port)
+{
+    const char *colon = strrchr(text, ':'), *start = text;
+    if (!colon || colon == text)
+        return -1;
+    size_t length = (size_t)(colon - text);
+    if (*text == '[') {
+        if (length < 3 || text[length - 1] != ']')
+            return -1;
+        start++;
+        length -= 2;
+    } else if (memchr(text, ':', length)) {
+        return -1;
+    }
+    if (length >= sizeof(address->host) || strlen(colon + 1) >= sizeof(address->port))
+        return -1;
+    for (size_t i = 0; i < length; i++)
+        if (start[i] <= ' ' || start[i] == '@' || start[i] == '/')
+            return -1;
+    if (!colon[1] || strspn(colon + 1, "0123456789") != strlen(colon + 1))
+        return -1;
+    long port = strtol(colon + 1, NULL, 10);
+    if (port < lowest_port || port > 65535)
+        return -1;
+    memcpy(address->host, start, length);
+    address->host[length] = '\0';
+    snprintf(address->port, sizeof(address->port), "%u", (unsigned)port & 0xffff);
+    return 0;
+}

@@ -1,0 +1,72 @@
+/* The proxy's configuration file, read with libconfuse.
+ *
+ *     listen = "127.0.0.1:2222"             # or {"...", "[::]:2222"}; port 0: any free port
+ *     host_key = "/etc/castbucket/host_ed25519"        # or a list; one of each type
+ *     authorized_keys = "/etc/castbucket/authorized_keys.d"  # a file per user, OpenSSH's format
+ *     recording_plugin = "/usr/lib/castbucket/castbucket.so"
+ *     recording_settings = "/etc/castbucket/settings.json"   # default: the plugin's own
+ *     user = "castbucket"                   # who carries connections, when started as root
+ *     login_grace_time = 60                 # seconds to log in
+ *     max_unauthenticated = 32              # connections that have not logged in yet
+ *     max_connections = 512
+ *     socket "web-1" {
+ *         upstream = "web-1.internal:22"
+ *         upstream_user = "deploy"          # default: the person's own name
+ *         identity = "/etc/castbucket/web-1_ed25519"
+ *         known_hosts = "/etc/castbucket/known_hosts"
+ *     }
+ */
+#ifndef CASTBUCKET_PROXY_CONFIG_H
+#define CASTBUCKET_PROXY_CONFIG_H
+
+#include <stddef.h>
+
+#define CONFIG_MAX_FILE ((size_t)1 << 20)
+/* As long as castbucket's own limit on a socket's name. */
+#define CONFIG_MAX_SOCKET_NAME 80
+
+struct address {
+    char host[256]; /* without brackets */
+    char port[6];
+};
+
+struct socket_config {
+    const char *name;
+    const char *upstream; /* as written: host:port */
+    struct address address;
+    const char *upstream_user; /* "": the person's own name */
+    const char *identity;
+    const char *known_hosts;
+};
+
+/* Strings are never NULL unless said. */
+struct proxy_config {
+    const char *path;
+    struct address *listen;
+    size_t listen_count;
+    const char **host_keys;
+    size_t host_key_count;
+    const char *authorized_keys;
+    const char *plugin;
+    const char *settings; /* NULL: the plugin's default */
+    const char *user;     /* NULL: not given */
+    int login_grace_time; /* seconds */
+    int max_unauthenticated;
+    int max_connections;
+    struct socket_config *sockets;
+    size_t socket_count;
+    void *parsed; /* the parser's, which owns the strings */
+};
+
+/* Reads from the descriptor `fd`, which is closed; `path` is what errors call it, and must outlive
+ * the configuration. Returns 0, or -1 after errors with file, line and key were logged. */
+int config_read(const char *path, int fd, struct proxy_config *config);
+void config_free(struct proxy_config *config);
+
+/* NULL when there is none of that name. */
+const struct socket_config *config_socket(const struct proxy_config *config, const char *name);
+
+/* Reads "host:port" or "[address]:port". Returns 0 or -1. */
+int address_parse(struct address *address, const char *text, int lowest_port);
+
+#endif

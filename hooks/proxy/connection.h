@@ -1,0 +1,51 @@
+/* One person's connection: a process of its own, from the key exchange to the end. */
+#ifndef CASTBUCKET_PROXY_CONNECTION_H
+#define CASTBUCKET_PROXY_CONNECTION_H
+
+#include <libssh/libssh.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "hooks/common/plugin_host.h"
+#include "hooks/proxy/address.h"
+#include "hooks/proxy/auth.h"
+#include "hooks/proxy/config.h"
+
+#define CONNECTION_MAX_RELAYS 64
+#define CONNECTION_ID_SIZE 33
+
+struct relay;
+
+struct connection {
+    const struct proxy_config *config;
+    struct plugin_host host;
+    struct login login;
+    char client_address[ADDRESS_TEXT_SIZE];
+    char id[CONNECTION_ID_SIZE]; /* random, hex */
+    int status;                  /* CHILD_STATUS_FD; -1 after the login */
+    int signals;
+    ssh_session client, upstream; /* upstream: NULL before the first channel */
+    /* Each session is polled by an event of its own: libssh polls from within writes, and would
+     * blame one session for what it finds out about the other. */
+    ssh_event client_event, upstream_event;
+    struct relay *relays[CONNECTION_MAX_RELAYS];
+    unsigned relay_count;
+    uint64_t activity; /* raised by everything that may call for another round */
+    bool exchanged;    /* the first key exchange is done */
+    bool logged_in;
+    bool over;           /* the client is gone, or has to go */
+    bool upstream_lost;  /* no new sessions; the rest is delivered, then it is over */
+    int64_t deadline_ms; /* of the login, or of the end; INT64_MAX: none */
+};
+
+/* Serves the person behind the descriptor `socket`. Returns an exit code. */
+int connection_run(const struct proxy_config *config, int socket, int status);
+
+/* The session at the far side, connecting if need be. NULL and a printable reason if there is none.
+ */
+ssh_session connection_upstream(struct connection *connection, char *reason, size_t size);
+
+/* The account at the far side. */
+const char *connection_target_user(const struct connection *connection);
+
+#endif

@@ -1,0 +1,86 @@
+#include "hooks/proxy/options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char help[] =
+    "Usage: castbucket-proxy -f FILE [-t]\n"
+    "An SSH proxy that records sessions with a recording plugin.\n"
+    "People connect with: ssh USER:SOCKET@PROXY\n"
+    "\n"
+    "  -f FILE     the configuration\n"
+    "  -t          check the configuration, its files, the plugin and its settings, and exit\n"
+    "  --help      this\n"
+    "  --version   the version\n"
+    "\n"
+    "The configuration:\n"
+    "  listen = \"ADDRESS:PORT\"           or {\"...\", \"...\"}; port 0: any free one, printed\n"
+    "  host_key = \"FILE\"                 or {\"...\", \"...\"}\n"
+    "  authorized_keys = \"DIRECTORY\"     a file per user, named like the user\n"
+    "  recording_plugin = \"FILE\"\n"
+    "  recording_settings = \"FILE\"       default: the plugin's\n"
+    "  user = \"ACCOUNT\"                  carries connections; needed when started as root\n"
+    "  login_grace_time = SECONDS        default: 60\n"
+    "  max_unauthenticated = NUMBER      default: 32\n"
+    "  max_connections = NUMBER          default: 512\n"
+    "  socket \"NAME\" {\n"
+    "      upstream = \"HOST:PORT\"\n"
+    "      upstream_user = \"ACCOUNT\"     default: the person's own name\n"
+    "      identity = \"FILE\"             the private key to log in with\n"
+    "      known_hosts = \"FILE\"\n"
+    "  }\n"
+    "\n"
+    "SIGTERM and SIGINT end all sessions, complete their recordings, and stop.\n"
+    "Exit codes: 0 stopped as asked, or the configuration is good; 1 failed while running;\n"
+    "2 wrong usage or configuration.\n";
+
+enum { OPTION_HELP = 256, OPTION_VERSION, OPTION_CHECK, OPTION_RECORDER, OPTION_CONNECTION };
+
+int options_parse(struct options *options, int argc, char **argv)
+{
+    static const struct option known[] = {
+        {"help", no_argument, NULL, OPTION_HELP},
+        {"version", no_argument, NULL, OPTION_VERSION},
+        {"check", no_argument, NULL, OPTION_CHECK},
+        {"recorder", no_argument, NULL, OPTION_RECORDER},
+        {"connection", no_argument, NULL, OPTION_CONNECTION},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+    *options = (struct options){.mode = MODE_SERVE};
+    while ((option = getopt_long(argc, argv, "f:t", known, NULL)) != -1) {
+        switch (option) {
+        case 'f':
+            options->config = optarg;
+            break;
+        case 't':
+            options->mode = MODE_TEST;
+            break;
+        case OPTION_HELP:
+            return fputs(help, stdout) < 0 || fflush(stdout) != 0 ? EXIT_RUNTIME : 0;
+        case OPTION_VERSION:
+            return puts("castbucket-proxy " CASTBUCKET_VERSION) < 0 || fflush(stdout) != 0
+                       ? EXIT_RUNTIME
+                       : 0;
+        case OPTION_CHECK:
+            options->mode = MODE_CHECK;
+            break;
+        case OPTION_RECORDER:
+            options->mode = MODE_RECORDER;
+            break;
+        case OPTION_CONNECTION:
+            options->mode = MODE_CONNECTION;
+            break;
+        default:
+            fputs("Try castbucket-proxy --help\n", stderr);
+            return EXIT_USAGE;
+        }
+    }
+    if (optind < argc || !options->config) {
+        fprintf(stderr, "castbucket-proxy: %s\nTry castbucket-proxy --help\n",
+                optind < argc ? "too many arguments" : "-f FILE is missing");
+        return EXIT_USAGE;
+    }
+    return -1;
+}
