@@ -6,8 +6,9 @@
 
 #include "recorder/read/recording.h"
 
-#define LISTING_MAX ((size_t)10000000) /* recordings; past it, ERR_LIMIT asks to narrow the query  \
-                                        */
+#define LISTING_MAX                                                                                \
+    ((size_t)10000000) /* recordings; past it, ERR_LIMIT asks to narrow the query                  \
+                        */
 
 struct listing_entry {
     char *key;      /* of the .cast.gz, whether it is there or not */
