@@ -22,6 +22,7 @@ What it stands for, and where it differs from AWS:
 """
 
 import argparse
+import copy
 import datetime
 import hashlib
 import hmac
@@ -84,6 +85,11 @@ class Organization:
         self.prefix = prefix
         self.access_key = access_key
         self.secret_key = secret_key
+
+    def copy(self, **other):
+        made = copy.copy(self)
+        vars(made).update(other)
+        return made
 
 
 class Gateway:
