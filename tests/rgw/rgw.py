@@ -132,7 +132,7 @@ class Gateway:
         return done.stdout.decode()
 
     def organization(self, name, external_id=None, bucket=None, prefix="", tenant=None,
-                     same_bucket_as=None, trusts=None, actions=None):
+                     role=None, same_bucket_as=None, trusts=None, actions=None):
         """Makes the customer's side. With `same_bucket_as` another organization's bucket is
         shared, under a role of its own in the same account. The external ID, if any, is a
         condition of the trust policy (through the shim, see the top)."""
@@ -146,7 +146,7 @@ class Gateway:
             self.admin("user", "create", "--tenant", tenant, "--uid", "customer",
                        "--display-name", "customer", "--access-key", access_key, "--secret-key",
                        secret_key)
-        role = "role-" + random_word(8, string.ascii_lowercase)
+        role = role or "role-" + random_word(8, string.ascii_lowercase)
         made = Organization(name, tenant, bucket, role, external_id, prefix, access_key, secret_key)
         if not same_bucket_as:
             self.make_bucket(made)
