@@ -15,24 +15,6 @@ int hmac_sha256(const void *key, size_t key_length, const void *data, size_t len
     return HMAC(EVP_sha256(), key, (int)key_length, data, length, out, NULL) ? 0 : ERR_NO_MEMORY;
 }
 
-void base64_encode(char *to, const void *bytes, size_t length)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const uint8_t *p = bytes;
-    while (length) {
-        size_t take = length < 3 ? length : 3;
-        uint32_t group = (uint32_t)p[0] << 16 | (take > 1 ? (uint32_t)p[1] << 8 : 0) |
-                         (take > 2 ? (uint32_t)p[2] : 0);
-        *to++ = digits[group >> 18];
-        *to++ = digits[group >> 12 & 63];
-        *to++ = take > 1 ? digits[group >> 6 & 63] : '=';
-        *to++ = take > 2 ? digits[group & 63] : '=';
-        p += take;
-        length -= take;
-    }
-    *to = '\0';
-}
-
 static int digest_file(EVP_MD_CTX *context, const struct http_body *body, struct error *error)
 {
     char *piece = malloc(PIECE);

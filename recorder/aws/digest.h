@@ -15,10 +15,6 @@
 __attribute__((warn_unused_result)) int
 hmac_sha256(const void *key, size_t key_length, const void *data, size_t length, uint8_t out[32]);
 
-/* Base64 with padding (RFC 4648, section 4): `to` has at least BASE64_SIZE(length) bytes. */
-#define BASE64_SIZE(length) (((length) + 2) / 3 * 4 + 1)
-void base64_encode(char *to, const void *bytes, size_t length);
-
 /* MD5 of a request's body: what Content-MD5 and many ETags are. A guard against accidents only;
  * SHA-256 is the proof. Where a FIPS provider forbids MD5, `known` is false and that is no error.
  */

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "recorder/base/base64.h"
 #include "recorder/base/text.h"
 
 int s3_sums_of(struct s3_sums *sums, const struct http_body *body, const uint8_t sha256[32],
@@ -11,8 +12,8 @@ int s3_sums_of(struct s3_sums *sums, const struct http_body *body, const uint8_t
     if (rc)
         return rc;
     text_hex(sums->sha256_hex, sha256, 32);
-    base64_encode(sums->sha256_base64, sha256, 32);
-    base64_encode(sums->md5_base64, sums->md5.bytes, sums->md5.known ? 16 : 0);
+    base64_text(sums->sha256_base64, sha256, 32);
+    base64_text(sums->md5_base64, sums->md5.bytes, sums->md5.known ? 16 : 0);
     return 0;
 }
 

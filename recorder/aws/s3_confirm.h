@@ -5,12 +5,13 @@
 
 #include "recorder/aws/digest.h"
 #include "recorder/aws/s3.h"
+#include "recorder/base/base64.h"
 
 struct s3_sums {
     char sha256_hex[65];
-    char sha256_base64[BASE64_SIZE(32)];
+    char sha256_base64[BASE64_SIZE(32) + 1];
     struct md5 md5;
-    char md5_base64[BASE64_SIZE(16)];
+    char md5_base64[BASE64_SIZE(16) + 1];
 };
 
 /* Reads the body once for its MD5; `sha256` is known already. */

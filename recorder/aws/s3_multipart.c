@@ -6,6 +6,7 @@
 #include "recorder/aws/s3_call.h"
 #include "recorder/aws/s3_confirm.h"
 #include "recorder/aws/xml.h"
+#include "recorder/base/base64.h"
 #include "recorder/base/sha256.h"
 #include "recorder/base/text.h"
 
@@ -126,13 +127,13 @@ static int build_list(struct buffer *list, const struct s3_part *parts, unsigned
     int rc = buffer_append_text(
         list, "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
     for (unsigned i = 0; rc == 0 && i < count; i++) {
-        char base64[BASE64_SIZE(32)];
+        char base64[BASE64_SIZE(32) + 1];
         rc = buffer_printf(list, "<Part><PartNumber>%u</PartNumber><ETag>", i + 1);
         if (rc == 0)
             rc = add_escaped(list, parts[i].etag);
         if (rc == 0)
             rc = buffer_append_text(list, "</ETag>");
-        base64_encode(base64, parts[i].sha256, sizeof(parts[i].sha256));
+        base64_text(base64, parts[i].sha256, sizeof(parts[i].sha256));
         if (rc == 0 && checksums)
             rc = buffer_printf(list, "<ChecksumSHA256>%s</ChecksumSHA256>", base64);
         if (rc == 0)
@@ -145,7 +146,7 @@ static int build_list(struct buffer *list, const struct s3_part *parts, unsigned
 static int composite(const struct s3_part *parts, unsigned count, char *text, size_t size)
 {
     uint8_t hash[SHA256_SIZE];
-    char base64[BASE64_SIZE(SHA256_SIZE)];
+    char base64[BASE64_SIZE(SHA256_SIZE) + 1];
     struct sha256 all = {0};
     int rc = sha256_init(&all);
     for (unsigned i = 0; rc == 0 && i < count; i++)
@@ -154,7 +155,7 @@ static int composite(const struct s3_part *parts, unsigned count, char *text, si
         rc = sha256_final(&all, hash);
     sha256_free(&all);
     if (rc == 0) {
-        base64_encode(base64, hash, sizeof(hash));
+        base64_text(base64, hash, sizeof(hash));
         snprintf(text, size, "%s-%u", base64, count);
     }
     return rc;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "recorder/cast/base64.h"
+#include "recorder/base/base64.h"
 #include "recorder/cast/cast_encoder.h"
 #include "recorder/cast/cast_info.h"
 #include "recorder/cast/event_line.h"

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "recorder/cast/base64.h"
+#include "recorder/base/base64.h"
 #include "recorder/cast/json_text.h"
 
 /* An ill-formed stretch goes on while the next ill-formed part starts within so many bytes. This

@@ -10,8 +10,8 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "recorder/base/base64.h"
 #include "recorder/base/text.h"
-#include "recorder/cast/base64.h"
 #include "recorder/cast/cast_encoder.h"
 #include "recorder/cast/json_text.h"
 #include "recorder/cast/plain_run.h"

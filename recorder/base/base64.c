@@ -1,4 +1,4 @@
-#include "recorder/cast/base64.h"
+#include "recorder/base/base64.h"
 
 #include "recorder/base/error.h"
 
@@ -41,6 +41,12 @@ void base64_encode(char *to, const uint8_t *first, size_t first_length, const ui
             group[i] = 0;
         put_group(to, group, have);
     }
+}
+
+void base64_text(char *to, const void *data, size_t length)
+{
+    base64_encode(to, NULL, 0, data, length);
+    to[BASE64_SIZE(length)] = '\0';
 }
 
 static int digit_value(char c)
