@@ -22,13 +22,15 @@
 #include "recorder/spool/spool.h"
 #include "recorder/upload/uploader.h"
 
-#define LIVE_TICK_MS 100  /* how often live journals are looked at: memory reads */
-#define BUSY_TICK_MS 1000 /* while something waits to be uploaded */
-#define IDLE_TICK_MS 5000 /* new journals wake us; this is for the settings */
+#define LIVE_TICK_MS 100            /* how often live journals are looked at: memory reads */
+#define BUSY_TICK_MS 1000           /* while something waits to be uploaded */
+#define IDLE_TICK_MS 5000           /* new journals wake us; this is for the settings */
+#define PASS_TIME (500 * NS_PER_MS) /* a pass ends, so that syncing and new sessions get a turn */
 #define SECOND_TICK (1 * NS_PER_SECOND)
 #define SCAN_INTERVAL (60 * NS_PER_SECOND)      /* in case inotify missed something */
 #define SCAN_INTERVAL_BLIND (1 * NS_PER_SECOND) /* without inotify */
-#define RETRY_MS 1000                           /* for the lock, and for what start needs */
+#define END_NOTICED (700 * NS_PER_MS) /* how long a sealer may take to see that a session ended */
+#define RETRY_MS 1000                 /* for the lock, and for what start needs */
 
 struct recorder {
     const struct clock *clock;
@@ -194,7 +196,7 @@ static void work(struct recorder *recorder)
     while (!atomic_load(&recorder->stop)) {
         int64_t now = clock_monotonic_ns(recorder->clock);
         scan_if_due(recorder, now);
-        bool more = sealing_pass(recorder->sealing, false);
+        bool more = sealing_pass(recorder->sealing, now + PASS_TIME);
         each_second(recorder, now);
         int timeout = IDLE_TICK_MS;
         if (more)
@@ -210,25 +212,34 @@ static void work(struct recorder *recorder)
     }
 }
 
+static int64_t time_left(int64_t until)
+{
+    int64_t left = until - clock_monotonic_ns(&clock_system);
+    return left > 0 ? left : 0;
+}
+
 /* Uses the time that is left for sessions that have just ended and for their uploads. */
 static void finish(struct recorder *recorder)
 {
-    int64_t until = clock_monotonic_ns(&clock_system) + recorder->stop_ms * NS_PER_MS;
-    atomic_bool *stop = &recorder->stop;
-    int64_t left = recorder->stop_ms * NS_PER_MS;
+    int64_t now = clock_monotonic_ns(&clock_system);
+    int64_t until = now + recorder->stop_ms * NS_PER_MS;
+    int64_t settled = now + END_NOTICED < until ? now + END_NOTICED : until;
     struct error error = ERROR_INIT;
-    if (left > 0 && sealing_scan(recorder->sealing, &error))
+    atomic_store(&recorder->stop, false); /* passes go on; recorder_stop() waits for this thread */
+    if (time_left(until) && sealing_scan(recorder->sealing, &error))
         log_error("%s", error.text);
-    atomic_store(stop, false); /* passes go on; recorder_stop() waits for this thread only */
-    while (left > 0 && sealing_pass(recorder->sealing, true))
-        left = until - clock_monotonic_ns(&clock_system);
-    left = until - clock_monotonic_ns(&clock_system);
-    if (left > 0)
-        uploader_wait(recorder->uploader, (unsigned)(left / NS_PER_MS));
+    while (sealing_count(recorder->sealing) && time_left(until)) {
+        if (sealing_pass(recorder->sealing, clock_monotonic_ns(recorder->clock) + PASS_TIME))
+            continue;
+        if (!time_left(settled))
+            break;
+        poll(NULL, 0, LIVE_TICK_MS / 2);
+    }
+    if (time_left(until))
+        uploader_wait(recorder->uploader, (unsigned)(time_left(until) / NS_PER_MS));
     write_status(recorder, false);
     sealing_free(recorder->sealing);
-    left = until - clock_monotonic_ns(&clock_system);
-    uploader_free(recorder->uploader, left > 0 ? (unsigned)(left / NS_PER_MS) : 0);
+    uploader_free(recorder->uploader, (unsigned)(time_left(until) / NS_PER_MS));
 }
 
 static void *run(void *argument)

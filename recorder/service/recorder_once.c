@@ -95,7 +95,7 @@ static int seal_and_upload(struct once *once, struct spool *spool, struct settin
         rc = uploader_new(spool, settings, clock, &upload, &once->uploader, error);
     if (rc)
         goto out;
-    while (sealing_pass(sealing, true))
+    while (sealing_pass(sealing, INT64_MAX))
         ;
     uploader_wait(once->uploader, UINT_MAX);
     rc = take_stock(once, spool, sealing, error);

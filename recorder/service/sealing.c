@@ -32,6 +32,7 @@ struct sealing {
     struct seal_worker *worker;
     struct session **sessions; /* in order of their ids */
     size_t count, capacity;
+    size_t next;          /* where the next pass begins */
     struct error problem; /* the newest kind of failure; code 0: none */
     bool failed_in_pass;
 };
@@ -85,6 +86,8 @@ int sealing_add(struct sealing *sealing, const char *id)
         return ERR_NO_MEMORY;
     memcpy(session->id, id, ID_SIZE);
     session->since = clock_monotonic_ns(sealing->clock);
+    if (index < sealing->next)
+        sealing->next++;
     struct session **at = sealing->sessions + index;
     memmove(at + 1, at, (sealing->count - index) * sizeof(*at));
     *at = session;
@@ -233,8 +236,10 @@ static bool run(struct sealing *sealing, struct session *session)
 
 static void drop_done(struct sealing *sealing)
 {
-    size_t kept = 0;
+    size_t kept = 0, next = sealing->next;
     for (size_t i = 0; i < sealing->count; i++) {
+        if (i == next)
+            sealing->next = kept;
         if (sealing->sessions[i]->done)
             free(sealing->sessions[i]);
         else
@@ -243,25 +248,39 @@ static void drop_done(struct sealing *sealing)
     sealing->count = kept;
 }
 
-bool sealing_pass(struct sealing *sealing, bool all)
+/* True: there is more to do at once. */
+static bool attend(struct sealing *sealing, struct session *session, int64_t now)
+{
+    if (now < session->retry_at)
+        return false;
+    if (session->sealer)
+        return sealer_due(session->sealer) && run(sealing, session);
+    /* Once in any case: one that an earlier recorder completed has nothing due. */
+    return open_session(sealing, session) && run(sealing, session);
+}
+
+bool sealing_pass(struct sealing *sealing, int64_t until)
 {
     int64_t now = clock_monotonic_ns(sealing->clock);
     bool more = false, done = false, waiting = false;
+    size_t at = sealing->next, attended = 0;
     sealing->failed_in_pass = false;
-    for (size_t i = 0; i < sealing->count && !atomic_load(sealing->options.stop); i++) {
-        struct session *session = sealing->sessions[i];
-        if (now < session->retry_at) {
-            waiting = waiting || session->delay > 0;
-            continue;
-        }
-        if ((session->sealer || open_session(sealing, session)) &&
-            (all || sealer_due(session->sealer)))
-            more = run(sealing, session) || more;
+    while (attended < sealing->count && !atomic_load(sealing->options.stop)) {
+        at = at < sealing->count ? at : 0;
+        struct session *session = sealing->sessions[at++];
+        attended++;
+        more = attend(sealing, session, now) || more;
         done = done || session->done;
+        waiting = waiting || session->delay > 0;
+        if (clock_monotonic_ns(sealing->clock) >= until)
+            break;
     }
+    more = more || attended < sealing->count;
+    sealing->next = at;
     if (done)
         drop_done(sealing);
-    if (sealing->problem.code && !sealing->failed_in_pass && !waiting) {
+    if (sealing->problem.code && attended == sealing->count && !sealing->failed_in_pass &&
+        !waiting) {
         log_info("sessions are sealed again");
         sealing->problem = ERROR_INIT;
     }

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "recorder/base/clock.h"
 #include "recorder/base/error.h"
@@ -36,10 +37,10 @@ __attribute__((warn_unused_result)) int sealing_scan(struct sealing *sealing, st
 __attribute__((warn_unused_result)) int sealing_orphans(struct sealing *sealing,
                                                         struct error *error);
 
-/* One chunk for each session that has something due, or with `all` for each that has anything at
- * all to complete. True: there is more to do at once. No system call for sessions that have nothing
- * due. */
-bool sealing_pass(struct sealing *sealing, bool all);
+/* One chunk for each session that has something due; no system call for the others. Stops when
+ * `stop` is set or `until` (monotonic) has passed, and goes on from there the next time. True:
+ * there is more to do at once. */
+bool sealing_pass(struct sealing *sealing, int64_t until);
 
 /* Syncs what is due to be synced. */
 void sealing_sync(struct sealing *sealing);
