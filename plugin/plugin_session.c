@@ -10,6 +10,7 @@
 #include "recorder/base/clock.h"
 #include "recorder/base/id.h"
 #include "recorder/base/log.h"
+#include "recorder/base/text.h"
 #include "recorder/journal/journal.h"
 
 /* Longer calls are put into the journal in parts, so that a disk that fills up loses a known part.
@@ -146,9 +147,9 @@ static void answer_with(struct recording_answer *answer, uint32_t decision, cons
     if (RECORDING_HAS(answer, decision))
         answer->decision = decision;
     if (RECORDING_HAS(answer, session_id))
-        snprintf(answer->session_id, sizeof(answer->session_id), "%s", session_id);
+        text_escape(answer->session_id, sizeof(answer->session_id), session_id);
     if (RECORDING_HAS(answer, reason))
-        snprintf(answer->reason, sizeof(answer->reason), "%s", reason);
+        text_escape(answer->reason, sizeof(answer->reason), reason);
 }
 
 /* The settings in force, and a warning, once, when the file holds newer ones that are not valid. */
@@ -160,7 +161,7 @@ static struct settings *current_settings(struct recording_instance *instance)
     pthread_mutex_lock(&instance->lock);
     size_t size = sizeof(instance->settings_problem);
     bool known = strncmp(instance->settings_problem, text, size - 1) == 0;
-    snprintf(instance->settings_problem, size, "%s", text);
+    text_escape(instance->settings_problem, size, text);
     pthread_mutex_unlock(&instance->lock);
     if (!known && *text)
         log_warning("the changed settings are not valid, the old ones stay in force: %s", text);
@@ -255,7 +256,7 @@ static void open_recorded(struct recording_instance *instance, struct settings *
     made->settings = settings_ref(settings);
     made->socket = socket;
     made->opened_ns = clock_monotonic_ns(&clock_system);
-    snprintf(made->user, sizeof(made->user), "%s", user);
+    text_escape(made->user, sizeof(made->user), user);
     if (socket->input && GIVEN(info, has_terminal)) {
         made->mask = input_mask_new(put_masked, made);
         if (!made->mask) {

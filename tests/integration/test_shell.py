@@ -316,7 +316,8 @@ def test_a_shell_at_a_terminal_shows_and_records_the_same(home, terminal):
 
 
 def test_control_c_reaches_the_job_in_front(home, terminal):
-    person = terminal(arguments(home, "-c", "trap 'echo caught; exit 9' INT; echo ready; cat"))
+    command = "trap 'echo caught; kill $!; exit 9' INT; sleep 60 & echo ready; wait"
+    person = terminal(arguments(home, "-c", command))
     person.until(b"ready")
     person.type(b"\x03")
     assert person.end() == 9

@@ -9,6 +9,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -508,6 +510,49 @@ static void a_killed_writer_loses_nothing_it_acknowledged(void **state)
     journal_reader_free(reader);
 }
 
+static void *write_in_a_thread(void *argument)
+{
+    struct journal *journal = argument;
+    for (uint32_t i = 0; i < 50000; i++) {
+        uint32_t event[100] = {i};
+        if (journal_append(journal, JOURNAL_STDOUT, event, 4 + i % 100 * 4, NULL))
+            break;
+    }
+    struct journal_end end = {JOURNAL_EXITED, 0, "", ""};
+    if (journal_end(journal, &end, NULL) == 0)
+        journal_free(journal);
+    return NULL;
+}
+
+static void a_reader_sees_whole_events_while_they_are_written(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    struct journal *journal = new_journal(NAME);
+    struct journal_reader *reader = new_reader(NAME);
+    struct journal_frame frame;
+    uint32_t count = 0, number;
+    assert_int_equal(pthread_create(&thread, NULL, write_in_a_thread, journal), 0);
+    for (;;) {
+        int got = journal_reader_next(reader, &frame, NULL);
+        assert_true(got >= 0);
+        if (got == JOURNAL_WAIT) {
+            sched_yield();
+            continue;
+        }
+        if (frame.type == JOURNAL_END)
+            break;
+        memcpy(&number, frame.data, sizeof(number));
+        assert_int_equal(number, count);
+        assert_int_equal(frame.length, 4 + count % 100 * 4);
+        count++;
+    }
+    assert_int_equal(count, 50000);
+    pthread_join(thread, NULL);
+    assert_true(journal_reader_writer_gone(reader));
+    journal_reader_free(reader);
+}
+
 static void a_reader_resumes_where_an_earlier_one_stopped(void **state)
 {
     (void)state;
@@ -722,6 +767,7 @@ int main(void)
         TEST(a_thousand_sessions_need_no_descriptors),
         TEST(a_child_process_does_not_keep_the_writer_alive),
         TEST(a_killed_writer_loses_nothing_it_acknowledged),
+        TEST(a_reader_sees_whole_events_while_they_are_written),
         TEST(a_reader_resumes_where_an_earlier_one_stopped),
         TEST(any_flipped_bit_is_found_or_harmless),
         TEST(a_file_cut_at_any_byte_keeps_its_whole_frames),

@@ -13,6 +13,7 @@
 #include <ftw.h>
 #include <libgen.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@
 
 static char folder[256], settings_path[300];
 static struct buffer log_text;
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static const struct recording_plugin *plugin;
 static struct recording_instance *instance;
 static struct recording_error error;
@@ -36,8 +38,10 @@ static struct recording_error error;
 static void keep_line(void *context, int level, const char *line)
 {
     (void)context;
+    pthread_mutex_lock(&log_lock);
     assert_null(strchr(line, '\n'));
     assert_int_equal(buffer_printf(&log_text, "%d %s\n", level, line), 0);
+    pthread_mutex_unlock(&log_lock);
 }
 
 static struct recording_host host = {
@@ -524,6 +528,42 @@ static void a_session_can_be_opened_in_a_forked_child(void **state)
     close(journals);
 }
 
+static void *carry_sessions(void *argument)
+{
+    int *good = argument;
+    for (int i = 0; i < 20; i++) {
+        struct recording_session *session = NULL;
+        struct recording_session_info info = {
+            .size = sizeof(info), .socket = "keys", .has_terminal = 1};
+        struct recording_answer its = {.size = sizeof(its)};
+        plugin->session_open(instance, &info, &session, &its);
+        if (!session)
+            break;
+        for (int k = 0; k < 100; k++)
+            if (plugin->input(session, "x", 1) || out(session, "x"))
+                return NULL;
+        *good += close_session(session, 0) == RECORDING_CONTINUE;
+    }
+    return NULL;
+}
+
+static void sessions_are_carried_by_many_threads_at_once(void **state)
+{
+    (void)state;
+    pthread_t threads[4];
+    int good[4] = {0};
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, carry_sessions, &good[i]), 0);
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(good[i], 20);
+    }
+    int lines = 0;
+    for (const char *p = log_text.data; (p = strchr(p, '\n')); p++)
+        lines++;
+    assert_int_equal(lines, 4 * 20 * 2);
+}
+
 static void a_host_that_knows_less_is_served(void **state)
 {
     (void)state;
@@ -566,6 +606,7 @@ int main(void)
         TEST(a_spool_that_was_removed_is_made_again),
         TEST(settings_that_become_invalid_leave_the_old_ones_in_force),
         TEST(a_session_can_be_opened_in_a_forked_child),
+        TEST(sessions_are_carried_by_many_threads_at_once),
         TEST(a_host_that_knows_less_is_served),
     };
     return cmocka_run_group_tests_name("plugin", tests, NULL, NULL);
