@@ -19,6 +19,7 @@
  * and people pass over it; under the root, so that it is on the same file system. */
 #define INCOMING ".incoming"
 #define INCOMING_STALE_SECONDS (24 * 3600) /* left by a process that was killed */
+#define MAX_ATTEMPTS 100
 #define COPY_SIZE ((size_t)256 << 10)
 
 struct store_directory {
@@ -142,24 +143,41 @@ static int place(int incoming, const char *temporary, int folder, const char *na
     return file_sync_directory(folder, error);
 }
 
+/* Creates the file to copy to. Another put that has just ended may have removed the directory
+ * between our opening it and our using it: then once more. */
+static int open_temporary(struct store_directory *directory, int root, const char *name,
+                          int *incoming, struct error *error)
+{
+    for (int attempt = 0;; attempt++) {
+        *incoming = open_incoming(directory, root, error);
+        if (*incoming == ERR_NOT_FOUND && attempt < MAX_ATTEMPTS)
+            continue;
+        if (*incoming < 0)
+            return *incoming;
+        int fd = openat(*incoming, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+        if (fd >= 0)
+            return fd;
+        bool removed = errno == ENOENT && attempt < MAX_ATTEMPTS;
+        int rc = error_system(error, "cannot create a file in %s/%s", directory->path, INCOMING);
+        close(*incoming);
+        if (!removed)
+            return rc;
+    }
+}
+
 static int store_file(struct store_directory *directory, const struct store_object *object,
                       int root, int folder, const char *name, struct error *error)
 {
     unsigned long long tag[2];
     char temporary[40];
+    int incoming;
     if (getrandom(tag, sizeof(tag), 0) != sizeof(tag))
         return error_system(error, "cannot get random bytes for a temporary name");
     snprintf(temporary, sizeof(temporary), "%016llx%016llx", tag[0], tag[1]);
-    int incoming = open_incoming(directory, root, error);
-    if (incoming < 0)
-        return incoming;
-    int rc;
-    int fd = openat(incoming, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-    if (fd < 0) {
-        rc = error_system(error, "cannot create a file in %s/%s", directory->path, INCOMING);
-        goto out;
-    }
-    rc = copy_object(directory, object, fd, error);
+    int fd = open_temporary(directory, root, temporary, &incoming, error);
+    if (fd < 0)
+        return fd;
+    int rc = copy_object(directory, object, fd, error);
     if (!rc && (fchmod(fd, 0640) || fsync(fd)))
         rc = error_system(error, "cannot sync it");
     if (!rc)
@@ -167,8 +185,9 @@ static int store_file(struct store_directory *directory, const struct store_obje
     if (close(fd) && !rc)
         rc = error_system(error, "cannot close it");
     unlinkat(incoming, temporary, 0);
-out:
     close(incoming);
+    /* People look at this directory: leave nothing of ours in it. Fails while others use it. */
+    unlinkat(root, INCOMING, AT_REMOVEDIR);
     return rc;
 }
 

@@ -175,7 +175,7 @@ static void nothing_is_left_of_what_did_not_succeed(void **state)
     struct store_object lying = {.key = "org=acme/lie", .data = "abc", .fd = -1, .size = 3};
     assert_int_equal(store_put(place->store, &lying, NULL, NULL, NULL, &error), ERR_DAMAGED);
     snprintf(path, sizeof(path), "%s/.incoming", place->root);
-    assert_int_equal(rmdir(path), 0); /* fails unless it is empty */
+    assert_int_not_equal(access(path, F_OK), 0);
     int count = 0;
     assert_int_equal(store_list(place->store, "", count_file, &count, &error), 0);
     assert_int_equal(count, 1);
