@@ -108,6 +108,42 @@ def test_the_settings_page_has_every_key_with_values_default_and_help():
     assert found == wanted
 
 
+def option_names(text):
+    """The options that lines begin with, as help and pages show them: {"-f", "--help"}."""
+    lines = [line for line in plain(text).splitlines() if re.match(r"\s*-", line)]
+    return {name for line in lines
+            for name in re.findall(r"(?:^|, )(--?[a-z][a-z-]*)", line.strip())}
+
+
+def host_help(program):
+    done = subprocess.run([os.path.join(os.path.dirname(CASTBUCKET), program), "--help"],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=True)
+    return done.stdout.decode()
+
+
+@pytest.mark.parametrize("program,name", [("castbucket-proxy", "castbucket-proxy.8"),
+                                          ("castbucket-shell", "castbucket-shell.1")])
+def test_a_hosts_page_has_its_options_and_no_other(program, name):
+    section = page(name).split("\n# OPTIONS\n")[1].split("\n# ")[0]
+    shown = option_names(host_help(program))
+    assert shown and option_names(section) == shown
+
+
+def test_the_proxys_page_has_the_keys_of_its_configuration_and_their_defaults():
+    wanted = {}
+    for line in host_help("castbucket-proxy").splitlines():
+        key = re.match(r"\s+([a-z_]+) = ", line)
+        if key:
+            default = re.search(r"default: (\d+)", line)
+            wanted[key[1]] = default[1] if default else None
+    text = page("castbucket-proxy.conf.5").split("\n# KEYS\n")[1].split("\n# EXAMPLE")[0]
+    found = {}
+    for match in re.finditer(r"^\*([a-z_]+)\*\n((?:\t.*\n)+)", text, re.MULTILINE):
+        default = re.search(r"Default: (\d+)", one_line(match[2]))
+        found[match[1]] = default[1] if default else None
+    assert wanted and found == wanted
+
+
 @pytest.mark.parametrize("path", sorted(glob.glob(os.path.join(TOP, "pkg", "man", "*.scd"))),
                          ids=os.path.basename)
 def test_each_page_is_valid_scdoc(path):
