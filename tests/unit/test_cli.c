@@ -65,7 +65,8 @@ static void release(int fd, int saved, FILE *file, char *text, size_t size)
 
 static int run(const char *line)
 {
-    char words[512], *argv[32] = {(char[]){"castbucket"}};
+    static char words[512]; /* what was parsed points into it */
+    char *argv[32] = {(char[]){"castbucket"}};
     int argc = 1;
     snprintf(words, sizeof(words), "%s", line);
     for (char *word = words; *word && argc < 31;) {
