@@ -65,7 +65,6 @@ static int run_service(const struct cli_command *command, const char *settings)
     pthread_sigmask(SIG_BLOCK, &ends, NULL);
     if (recorder_start(settings, &clock_system, &recorder, &error))
         return cli_fail(command, &error);
-    log_info("recorder: at work with %s", settings);
     while (sigwait(&ends, &caught))
         ;
     log_info("recorder: stopping on SIG%s", sigabbrev_np(caught));
