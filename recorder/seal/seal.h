@@ -9,8 +9,11 @@
  * After a chunk's bytes are written, a record is appended to ID.seal with everything needed to go
  * on: journal offset, cast and gzip offsets, CRC-32, the encoder's state, counts, the chunk's hash.
  * A record carries its own CRC-32C. A sealer that starts again takes the last valid record whose
- * bytes are all in ID.cast.gz, cuts both files there, and continues. Journal space is given back
- * only for what is sealed and synced.
+ * chunk is in ID.cast.gz with the right hash, cuts both files there, and continues. Journal space
+ * is given back only for what is sealed and synced.
+ *
+ * A damaged journal is kept: when its recording is complete, it is in quarantine/ with ID.reason.
+ * Should be opened for every id that has a journal or an ID.seal: a kill may leave only the latter.
  */
 #ifndef CASTBUCKET_SEAL_SEAL_H
 #define CASTBUCKET_SEAL_SEAL_H
@@ -34,8 +37,10 @@ void seal_worker_free(struct seal_worker *worker);
 /* One session being sealed. One thread at a time. */
 struct sealer;
 
-/* Opens the session's journal and continues where an earlier sealer stopped. ERR_DAMAGED: the
- * journal has no readable header; there is nothing to seal. */
+/* Opens the session's journal and continues where an earlier sealer stopped. If only cleaning up is
+ * left, does it, and the first sealer_run() says SEAL_COMPLETE. ERR_DAMAGED: the journal has no
+ * readable header, or a sealed chunk is damaged whose journal space was given back: nothing can be
+ * sealed, and nothing was changed. ERR_NOT_FOUND: there is no such journal. */
 __attribute__((warn_unused_result)) int sealer_open(struct spool *spool, const char *id,
                                                     const struct clock *clock,
                                                     struct sealer **sealer, struct error *error);

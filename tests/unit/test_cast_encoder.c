@@ -372,7 +372,7 @@ static void every_line_is_json_and_growth_is_bounded(void **state)
             for (size_t i = 0; i < length; i++)
                 data[i] = next_random(&seed) % rare == 0 ? 0xff : kinds[next_random(&seed) & mask];
             int64_t time = (INT64_MAX >> 3) * call;
-            bytes(&encoder, call % 3, time, (char *)data, length, &out);
+            bytes(&encoder, (enum cast_stream)(call % 3), time, (char *)data, length, &out);
             assert_true(out.length - before <= CAST_GROWTH * length + CAST_OVERHEAD);
         }
         assert_int_equal(cast_end(&encoder, 0, 0, &out), 0);
