@@ -140,9 +140,7 @@ static int show(struct player *player, const char *text, size_t length, struct e
 static int take_info(void *context, const struct cast_info *info)
 {
     struct player *player = context;
-    if (player->options->on_info)
-        player->options->on_info(player->options->context, info);
-    return 0;
+    return player->options->on_info ? player->options->on_info(player->options->context, info) : 0;
 }
 
 static int take_event(void *context, const struct cast_event *event, struct error *error)

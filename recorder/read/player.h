@@ -19,8 +19,9 @@ struct player_options {
     int keys;              /* descriptor to read keys from, or -1 */
     bool terminal;         /* output is a terminal that terminal_enter() took over */
     const struct clock *clock;
-    /* Called with the header before anything is written. NULL: not wanted. */
-    void (*on_info)(void *context, const struct cast_info *info);
+    /* Called with the header before anything is written. NULL: not wanted. Non-zero ends the
+     * replay and is returned, with nothing in `error`. */
+    int (*on_info)(void *context, const struct cast_info *info);
     void *context;
 };
 
