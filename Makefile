@@ -146,6 +146,10 @@ install: all man
 	for page in $(notdir $(MAN_PAGES)); do \
 		install -D -m 644 $(BUILD)/man/$$page \
 			$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$page || exit 1; done
+	install -D -m 644 pkg/completion/castbucket.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/castbucket
+	install -D -m 644 pkg/aws/castbucket.yaml \
+		$(DESTDIR)$(PREFIX)/share/castbucket/aws/castbucket.yaml
 
 clean:
 	rm -rf build build-*
