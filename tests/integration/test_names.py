@@ -58,7 +58,9 @@ def test_a_hostile_name_stays_inside_a_directory_store(home, name):
     home.record(name, "echo recorded")
     done = home.once()
     assert done.returncode == 0, done.stderr
-    assert len(os.listdir(store)) == 1 and os.listdir(store)[0].startswith("org=")
+    kept = [entry for entry in os.listdir(store) if entry != ".incoming"]
+    assert len(kept) == 1 and kept[0].startswith("org=")
+    assert os.listdir(os.path.join(store, ".incoming")) == []
     found = sorted(os.listdir(home.directory))
     assert set(found) <= {"store", "spool", "settings.json", "settings.json.lock"}, found
 

@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from lab.process import Daemon, program, run, wait_until
+from lab.short_sessions import ShortSessions
 
 MIB = 1 << 20
 
@@ -60,21 +61,40 @@ def test_a_64_mib_session_uploads_as_multipart_and_comes_back_identical(lab):
 
 
 def test_a_token_that_expires_in_the_middle_of_an_upload_is_survived(lab, wire):
-    """A gateway that believes it is earlier hands out credentials that are dead after 10 seconds
-    (tests/rgw/rgw.py). The wire makes the upload take longer."""
-    tokens = wire(lab.gateway.state["short_sts_endpoint"])
+    """Credentials that are dead after 10 seconds, and an upload that takes longer."""
+    short = ShortSessions(lab.gateway)
+    lab.things.append(short)
     slow = wire(lab.gateway.endpoint, bytes_per_second=2 * MIB)
     slow.remember = False
-    acme = lab.organization("acme", ["web-1"], endpoint=slow.url, sts_endpoint=tokens.url)
+    acme = lab.organization("acme", ["web-1"], endpoint=slow.url, sts_endpoint=short.url)
     shown = lab.record("web-1", noise(lab, 16))
     assert len(shown.stdout) == 16 * MIB
     done = lab.once()
     assert done.returncode == 0, done.stderr
-    assert len(tokens.credentials()) >= 2
+    assert short.given >= 2
     lab.storage(acme)  # to read without the slow wire
-    recorded = lab.ls("acme")
-    assert [entry["size"] > 20 * MIB for entry in recorded] == [True]
-    assert raw(lab, "acme", recorded[0]["id"]) == shown.stdout
+    assert lab.ls("acme")[0]["size"] > 20 * MIB  # 10 s of that wire
+    assert raw(lab, "acme", lab.ls("acme")[0]["id"]) == shown.stdout
+
+
+def test_a_token_that_the_store_calls_expired_too_soon_is_survived(lab, wire):
+    """A program that believes its credentials good learns otherwise from the store. RADOS Gateway
+    refuses them with AccessDenied; the wire puts AWS's word there, ExpiredToken."""
+    short = ShortSessions(lab.gateway, claims_long=True)
+    lab.things.append(short)
+    slow = wire(lab.gateway.endpoint, bytes_per_second=2 * MIB,
+                instead=(b"<Code>AccessDenied<", b"<Code>ExpiredToken<"))
+    slow.remember = False
+    acme = lab.organization("acme", ["web-1"], endpoint=slow.url, sts_endpoint=short.url)
+    before = len(lab.gateway.access_log())
+    shown = lab.record("web-1", noise(lab, 16))
+    done = lab.once()
+    assert done.returncode == 0, done.stderr
+    assert short.given >= 2
+    assert 403 in [status for _, path, status in lab.gateway.access_log()[before:]
+                   if acme.bucket in path]
+    lab.storage(acme)
+    assert raw(lab, "acme", lab.ls("acme")[0]["id"]) == shown.stdout
 
 
 def test_an_upload_that_is_cut_goes_on_where_it_was(lab, wire):

@@ -15,6 +15,7 @@ def test_a_terminal_session_is_in_the_bucket_by_itself_and_plays_back(lab):
     proxy = lab.proxy({"web-1": lab.target()}, [alice])
     screen = Terminal(alice.words("-tt", "web-1"), columns=100, rows=30,
                       env=environment(HOME=alice.directory))
+    screen.expect_prompt()
     screen.send("PS1='$ '; stty -echo\n")
     screen.send("echo size $(stty size) sum $((40 + 2))\n")
     screen.expect("size 30 100 sum 42")
@@ -64,6 +65,7 @@ def test_a_session_the_proxy_was_killed_in_is_not_lost(lab):
     alice = lab.person()
     proxy = lab.proxy({"web-1": lab.target()}, [alice])
     screen = Terminal(alice.words("-tt", "web-1"), env=environment(HOME=alice.directory))
+    screen.expect_prompt()
     screen.send("echo seen $((40 + 2))\n")
     screen.expect("seen 42")
     seen = screen.seen

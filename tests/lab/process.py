@@ -148,6 +148,13 @@ class Terminal:
                 raise AssertionError("never showed %r; all it showed: %r" % (
                     wanted, self.seen[-3000:]))
 
+    def expect_prompt(self, seconds=30):
+        """Until it shows something. What is sent sooner would be echoed by the terminal itself,
+        before the program has it."""
+        wait_until(lambda: self.read(0.1), seconds, "a prompt", every=0)
+        while self.read(0.3):
+            pass
+
     def finish(self, seconds=60):
         """Reads to the end. Returns the exit status."""
         deadline = time.monotonic() + seconds

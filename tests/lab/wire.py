@@ -8,14 +8,18 @@ import time
 
 
 class Wire:
-    def __init__(self, url, bytes_per_second=None):
+    def __init__(self, url, bytes_per_second=None, instead=None):
+        """bytes_per_second: of what the client sends. instead: (these bytes, those of the same
+        length) in what the server answers."""
         host, port = url.split("://")[1].rstrip("/").split(":")
         self.server = (host, int(port))
         self.bytes_per_second = bytes_per_second
+        self.instead = instead
         self.sent = []      # of each connection: what the client sent
         self.received = []  # of each connection: what the server sent
         self.remember = True
         self.down = False
+        self.free_at = 0.0  # when what was sent so far will have gone through
         self.connections = set()
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -54,13 +58,23 @@ class Wire:
                     break
                 if self.remember:
                     heard += data
+                if not slow and self.instead:
+                    data = data.replace(*self.instead)
                 if slow and self.bytes_per_second:
-                    time.sleep(len(data) / self.bytes_per_second)
+                    self.wait_for_turn(len(data))
                 target.sendall(data)
             target.shutdown(socket.SHUT_WR)
         except OSError:
             self.close(source)
             self.close(target)
+
+    def wait_for_turn(self, length):
+        """The connections share the wire."""
+        with self.lock:
+            now = time.monotonic()
+            self.free_at = max(self.free_at, now) + length / self.bytes_per_second
+            pause = self.free_at - now
+        time.sleep(pause)
 
     @staticmethod
     def close(end):

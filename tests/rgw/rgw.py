@@ -168,34 +168,18 @@ class Gateway:
             raise GatewayError("making bucket %s: %d %s" % (organization.bucket, status, body))
 
     def request(self, organization, method, path, query="", body=b""):
-        """One request with the customer's own key, straight to the gateway: enough of SigV4 for
-        plain paths, so that the demo needs no AWS library. Returns (status, body)."""
+        """One S3 request with the customer's own key, straight to the gateway. Returns (status,
+        body)."""
         self.own_deletes += method == "DELETE"
-        host = urllib.parse.urlsplit(self.state["gateway_endpoint"]).netloc
-        now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-        scope = now[:8] + "/us-east-1/s3/aws4_request"
-        digest = hashlib.sha256(body).hexdigest()
-        canonical = "\n".join([method, urllib.parse.quote(path), query, "host:" + host,
-                               "x-amz-content-sha256:" + digest, "x-amz-date:" + now, "",
-                               "host;x-amz-content-sha256;x-amz-date", digest])
-        text = "\n".join(["AWS4-HMAC-SHA256", now, scope,
-                          hashlib.sha256(canonical.encode()).hexdigest()])
-        key = ("AWS4" + organization.secret_key).encode()
-        for part in scope.split("/"):
-            key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-        signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
-        connection = http.client.HTTPConnection(host, timeout=60)
-        try:
-            connection.request(method, urllib.parse.quote(path) + ("?" + query if query else ""),
-                               body=body, headers={
-                "x-amz-content-sha256": digest, "x-amz-date": now,
-                "Authorization": "AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders="
-                                 "host;x-amz-content-sha256;x-amz-date, Signature=%s"
-                                 % (organization.access_key, scope, signature)})
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        finally:
-            connection.close()
+        return signed_request(self.state["gateway_endpoint"], "s3", organization.access_key,
+                              organization.secret_key, method, path, query, body)
+
+    def assume_role_request(self, form):
+        """Forwards an AssumeRole's form, signed anew with the service account's key, to the gateway
+        in the past."""
+        return signed_request(self.state["short_sts_endpoint"], "sts", self.service["access_key"],
+                              self.service["secret_key"], "POST", "/", "", form,
+                              {"Content-Type": "application/x-www-form-urlencoded"})
 
     def access_log(self):
         """(method, path, status) of every request so far, by the gateway's own log."""
@@ -209,6 +193,35 @@ class Gateway:
                 if len(words) == 3:
                     found.append((words[0], words[1], int(rest.split()[0])))
         return found
+
+
+def signed_request(endpoint, service, access_key, secret_key, method, path, query="", body=b"",
+                   headers=()):
+    """Enough of SigV4 for plain paths, so that the demo needs no AWS library."""
+    host = urllib.parse.urlsplit(endpoint).netloc
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    scope = now[:8] + "/us-east-1/" + service + "/aws4_request"
+    digest = hashlib.sha256(body).hexdigest()
+    path = urllib.parse.quote(path)
+    canonical = "\n".join([method, path, query, "host:" + host, "x-amz-content-sha256:" + digest,
+                           "x-amz-date:" + now, "", "host;x-amz-content-sha256;x-amz-date", digest])
+    text = "\n".join(["AWS4-HMAC-SHA256", now, scope,
+                      hashlib.sha256(canonical.encode()).hexdigest()])
+    key = ("AWS4" + secret_key).encode()
+    for part in scope.split("/"):
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    connection = http.client.HTTPConnection(host, timeout=60)
+    try:
+        connection.request(method, path + ("?" + query if query else ""), body=body, headers={
+            "x-amz-content-sha256": digest, "x-amz-date": now,
+            "Authorization": "AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders="
+                             "host;x-amz-content-sha256;x-amz-date, Signature=%s"
+                             % (access_key, scope, signature), **dict(headers)})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
 
 
 def policy(statement):
