@@ -114,7 +114,7 @@ struct s3_part {
 /* CompleteMultipartUpload, with If-None-Match: * if asked. A 200 whose body is an <Error> is that
  * error. ERR_NOT_FOUND: NoSuchUpload (it may have been completed by an answer that was lost: HEAD
  * tells), or a part that the store no longer knows (InvalidPart). ERR_EXISTS: 412. The object's
- * size is not in the answer and stays 0. */
+ * size is not in the answer and stays 0; its ETag may be "" (RADOS Gateway 16 leaves it empty). */
 __attribute__((warn_unused_result)) int
 s3_multipart_complete(struct s3_bucket *bucket, const char *key, const char *upload_id,
                       const struct s3_part *parts, unsigned count, bool if_none_match,
