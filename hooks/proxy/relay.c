@@ -144,7 +144,7 @@ struct relay *relay_new(struct connection *connection, ssh_message message)
 /* Opens the counterpart; the connection to the far side is made for the first one. */
 static void open_upstream(struct relay *relay)
 {
-    if (relay->upstream_opened || relay->failure[0] || relay->ended)
+    if (relay->upstream_opened || relay->failure[0] || (relay->ended && !relay->upstream))
         return;
     if (!relay->upstream) {
         ssh_session session = connection_upstream(relay->connection, relay->failure,
@@ -301,12 +301,33 @@ static void close_client(struct relay *relay)
 
 static void close_upstream(struct relay *relay)
 {
-    if (relay->close_to_upstream)
+    /* One that is being opened has to be open before it can be closed. */
+    if (relay->close_to_upstream || (relay->upstream && !relay->upstream_opened))
         return;
-    int rc = relay->upstream && relay->upstream_opened ? ssh_channel_close(relay->upstream)
-                                                       : SSH_OK;
+    int rc = relay->upstream ? ssh_channel_close(relay->upstream) : SSH_OK;
     relay->close_to_upstream = rc == SSH_OK || rc == SSH_ERROR;
     relay->connection->activity++;
+}
+
+/* Nobody is there any more for what still comes, but for the exit status: OpenSSH's client closes
+ * as soon as it has seen the end of input and output, and then waits for the status and our close.
+ */
+static void after_client_close(struct relay *relay)
+{
+    stream_discard(&relay->input);
+    stream_discard(&relay->output);
+    stream_discard(&relay->errors);
+    if (relay->running && !relay->ended && !relay->exited && !relay->signaled &&
+        !relay->upstream_eof && !relay->upstream_closed && !relay->lost) {
+        relay->lost = "the client closed the session";
+        relay_close_recording(relay);
+    }
+    close_upstream(relay);
+    pass_on_exit(relay);
+    if (relay->close_to_upstream && (relay->upstream_closed || relay->ended || !relay->upstream)) {
+        relay_close_recording(relay);
+        close_client(relay);
+    }
 }
 
 void relay_step(struct relay *relay)
@@ -321,23 +342,16 @@ void relay_step(struct relay *relay)
         relay_end(relay, "the session cannot be recorded any more, and is ended.",
                   "the recording failed");
     if (relay->client_closed) {
-        /* The person closed it: nobody is there for what still comes. */
-        if (!relay->ended && !relay->exited && !relay->signaled && !relay->lost)
-            relay->lost = "the client closed the session";
-        stream_discard(&relay->input);
-        stream_discard(&relay->output);
-        stream_discard(&relay->errors);
-        relay_close_recording(relay);
-        close_upstream(relay);
-        close_client(relay);
+        after_client_close(relay);
         return;
     }
     pass_on_eof(relay);
     pass_on_exit(relay);
-    if (relay->ended || relay->upstream_closed)
+    /* Not sooner: libssh does not give out what it holds of a channel that we closed. */
+    bool drained = stream_is_drained(&relay->output) && stream_is_drained(&relay->errors);
+    if (relay->ended || (relay->upstream_closed && drained))
         close_upstream(relay);
-    if ((relay->ended || relay->upstream_closed) && stream_is_drained(&relay->output) &&
-        stream_is_drained(&relay->errors) && !relay->first) {
+    if ((relay->ended || relay->upstream_closed) && drained && !relay->first) {
         relay_close_recording(relay);
         close_client(relay);
     }
@@ -346,7 +360,7 @@ void relay_step(struct relay *relay)
 bool relay_is_done(const struct relay *relay)
 {
     return relay->client_closed && relay->close_to_client && relay->close_to_upstream &&
-           (!relay->upstream || !relay->upstream_opened || relay->upstream_closed);
+           (!relay->upstream || relay->upstream_closed);
 }
 
 void relay_free(struct relay *relay, const char *lost)
