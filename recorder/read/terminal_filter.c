@@ -242,7 +242,8 @@ int terminal_filter(struct terminal_filter *filter, const char *text, size_t len
                 rc = take_c1(filter, c, out);
                 continue;
             }
-            rc = take(filter, C1_LEAD, out);
+            /* Alone it is no UTF-8, and could find its other half behind something dropped. */
+            rc = c >= 0xa0 && c <= 0xbf ? take(filter, C1_LEAD, out) : 0;
             if (rc)
                 break;
         }

@@ -8,7 +8,8 @@
  *
  * Sequences: ECMA-48 (CSI, OSC, DCS and so on) and the xterm control sequences document,
  * https://invisible-island.net/xterm/ctlseqs/ctlseqs.html. C1 controls are accepted in their
- * two-byte UTF-8 form and come out in their 7-bit form. Input may be split anywhere. */
+ * two-byte UTF-8 form and come out in their 7-bit form. Input is UTF-8 (an event's text
+ * is), and may be split anywhere. */
 #ifndef CASTBUCKET_READ_TERMINAL_FILTER_H
 #define CASTBUCKET_READ_TERMINAL_FILTER_H
 
