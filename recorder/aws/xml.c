@@ -1,6 +1,7 @@
 #include "recorder/aws/xml.h"
 
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
