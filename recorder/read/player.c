@@ -39,7 +39,7 @@ static int64_t now(const struct player *player)
 static void change_speed(struct player *player, double factor)
 {
     double speed = player->speed * factor;
-    if (!player->speed || speed < PLAYER_MIN_SPEED || speed > PLAYER_MAX_SPEED)
+    if (player->speed == 0 || speed < PLAYER_MIN_SPEED || speed > PLAYER_MAX_SPEED)
         return;
     int64_t at = now(player), left = player->due_ns - at;
     player->speed = speed;
@@ -92,7 +92,7 @@ static void wait_for(struct player *player, int64_t position_ns)
         gap = MAX_GAP_NS;
     if (gap < 0)
         gap = 0;
-    if (!player->speed || position_ns < player->skip_to_ns) {
+    if (player->speed == 0 || position_ns < player->skip_to_ns) {
         player->due_ns = now(player);
         gap = 0;
     } else {
