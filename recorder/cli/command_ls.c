@@ -45,7 +45,7 @@ static void socket_of_key(const char *key, char *socket, size_t size)
     while (*p && *p != '/' && used + 1 < size) {
         int high = *p == '%' ? hex_digit(p[1]) : -1;
         int low = high >= 0 ? hex_digit(p[2]) : -1;
-        socket[used++] = low >= 0 ? (char)(high << 4 | low) : *p;
+        socket[used++] = (char)(low >= 0 ? high << 4 | low : *p);
         p += low >= 0 ? 3 : 1;
     }
     socket[used] = '\0';

@@ -76,7 +76,7 @@ int ls_json_print(FILE *to, const char *key, const char *id, const char *socket,
     json_t *line = make_line(key, id, socket, size, manifest, problem);
     char *text = line ? json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS)) : NULL;
     int rc = text ? 0 : error_set(error, ERR_NO_MEMORY, "no memory to print %s", id);
-    if (!rc && fprintf(to, "%s\n", text) < 0)
+    if (!rc && (fputs(text, to) < 0 || fputc('\n', to) < 0))
         rc = error_system(error, "cannot write to standard output");
     free(text);
     json_decref(line);
