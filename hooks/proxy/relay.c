@@ -275,7 +275,7 @@ static void pass_on_eof(struct relay *relay)
 
 static void pass_on_exit(struct relay *relay)
 {
-    if (relay->exit_to_client || relay->client_closed || !(relay->exited || relay->signaled) ||
+    if (relay->exit_to_client || relay->close_to_client || !(relay->exited || relay->signaled) ||
         !stream_is_drained(&relay->output) || !stream_is_drained(&relay->errors))
         return;
     relay->exit_to_client = true;
