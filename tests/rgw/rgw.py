@@ -182,11 +182,23 @@ class Gateway:
                               {"Content-Type": "application/x-www-form-urlencoded"})
 
     def access_log(self):
-        """(method, path, status) of every request so far, by the gateway's own log."""
+        """(method, path, status) of every request so far, by the gateway's own log. It is written by
+        a thread of the gateway's: so a request of ours goes last, and is waited for."""
+        last = "/end-of-log-" + random_word(16)
+        signed_request(self.state["gateway_endpoint"], "s3", "nobody", "none", "GET", last)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            found = self.read_access_log()
+            if any(path == last for _, path, _ in found):
+                return [entry for entry in found if not entry[1].startswith("/end-of-log-")]
+            time.sleep(0.05)
+        raise GatewayError("the gateway does not write its log %s" % self.state["access_log"])
+
+    def read_access_log(self):
         found = []
         with open(self.state["access_log"], encoding="utf-8", errors="replace") as file:
             for line in file:
-                if " beast: " not in line or '"' not in line:
+                if " beast: " not in line or not line.endswith("\n"):
                     continue
                 request, rest = line.split('"', 2)[1:3]
                 words = request.split(" ")
