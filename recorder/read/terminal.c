@@ -10,10 +10,11 @@
 /* Ends what may be unfinished (ST), and leaves the alternate screen if it is on: on the normal one
  * that would move the cursor. */
 static const char leave_alternate[] = "\x1b\\\x1b[?1049l";
-/* Margins (setting them moves the cursor, so it is saved around it), origin, insert mode, colours,
- * character set, wrap, cursor, its shape, mouse, focus, bracketed paste, application keys. */
-static const char reset[] = "\x1b\\\x1b[?6l\x1b"
-                            "7\x1b[?69l\x1b[r\x1b"
+/* Origin and margins (setting them moves the cursor, so it is saved around them; an origin mode
+ * that comes back with it does nothing without margins), insert mode, colours, character set, wrap,
+ * cursor, its shape, mouse, focus, bracketed paste, application keys. */
+static const char reset[] = "\x1b\\\x1b"
+                            "7\x1b[?6l\x1b[?69l\x1b[r\x1b"
                             "8\x1b[4l\x1b[20l\x1b[m\x0f\x1b(B\x1b[?7h\x1b[?25h\x1b[?12l\x1b[0 q"
                             "\x1b[?5l\x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1005"
                             "l\x1b[?1006l\x1b[?1015l\x1b[?2004l\x1b[?2026l\x1b[?1l\x1b>\r\n";

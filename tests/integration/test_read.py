@@ -9,6 +9,7 @@ import signal
 import stat
 import termios
 
+import pyte
 import pytest
 
 from lab.process import Terminal, program, run
@@ -273,6 +274,17 @@ def test_a_replay_gives_the_terminal_back(reader):
     assert b"\x1b[?1049l" in after and RESET in after and b"\x1b[m" in after
     assert b"[exit status 4]" in after
     assert before[1] & termios.OPOST
+
+
+def test_what_was_on_the_screen_before_a_replay_stays(reader):
+    path = cast(os.path.join(reader.directory, "x.cast"), [0, "o", "replayed"], [0.1, "x", "4"])
+    screen = player(reader, path)
+    assert screen.finish() == 0
+    shown = pyte.Screen(80, 24)
+    stream = pyte.ByteStream(shown)
+    stream.feed(b"before\r\n" + screen.seen + b"after\r\n")
+    assert [line.rstrip() for line in shown.display[:4]] == ["before", "replayed",
+                                                            "[exit status 4]", "after"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
