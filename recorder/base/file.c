@@ -1,5 +1,6 @@
 #include "recorder/base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -104,6 +105,29 @@ out:
     if (path[0])
         unlinkat(directory, path, 0);
     return rc;
+}
+
+/* ".NAME." and 16 hexadecimal digits, as file_write_atomic() makes them. */
+static bool is_temporary(const char *name)
+{
+    const char *tag = strrchr(name, '.');
+    return name[0] == '.' && tag && tag > name + 1 && strlen(tag) == 17 &&
+           strspn(tag + 1, "0123456789abcdef") == 16;
+}
+
+void file_sweep_temporary(int directory)
+{
+    int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+    if (!entries) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    for (const struct dirent *entry; (entry = readdir(entries));)
+        if (is_temporary(entry->d_name))
+            unlinkat(directory, entry->d_name, 0);
+    closedir(entries);
 }
 
 int file_read(int directory, const char *name, struct buffer *buffer, struct error *error)

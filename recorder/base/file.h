@@ -19,6 +19,10 @@ __attribute__((warn_unused_result)) int file_write_atomic(int directory, const c
                                                           const void *data, size_t length,
                                                           mode_t mode, struct error *error);
 
+/* Removes what file_write_atomic() leaves in a directory when its process is killed. Only while
+ * nobody writes there. Errors do not matter: the next call tries again. */
+void file_sweep_temporary(int directory);
+
 /* Appends the whole file to `buffer`, up to the buffer's limit (ERR_LIMIT past it). */
 __attribute__((warn_unused_result)) int file_read(int directory, const char *name,
                                                   struct buffer *buffer, struct error *error);

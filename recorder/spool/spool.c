@@ -128,6 +128,10 @@ int spool_lock(struct spool *spool, struct error *error)
     if (ftruncate(fd, 0) || pwrite(fd, pid, (size_t)length, 0) != length)
         pid[0] = '\0';
     spool->lock = fd;
+    /* Only the holder of the lock writes files here, so these are a killed one's. */
+    file_sweep_temporary(spool->root);
+    file_sweep_temporary(spool->areas[SPOOL_SEALED]);
+    file_sweep_temporary(spool->areas[SPOOL_QUARANTINE]);
     return 0;
 }
 

@@ -56,7 +56,8 @@ void spool_name(char name[SPOOL_NAME_SIZE], const char *id, const char *suffix);
 bool spool_name_parse(const char *name, const char *suffix, char *id);
 
 /* Becomes the recorder of this spool until spool_unlock() or the end of the process. ERR_EXISTS
- * when another process is (the error says its pid). */
+ * when another process is (the error says its pid). Temporary files of a recorder that was killed
+ * are removed. */
 __attribute__((warn_unused_result)) int spool_lock(struct spool *spool, struct error *error);
 void spool_unlock(struct spool *spool);
 

@@ -51,8 +51,6 @@ class Host:
                     preexec_fn=die_with_parent, env=env)
                 os.close(slave)
                 self.ends = {"stdout": self.master}
-                if kind == "shell":
-                    os.write(self.master, (LOADS[load] + "\n").encode())
         self.readers = [threading.Thread(target=self.listen, args=end) for end in self.ends.items()]
         for reader in self.readers:
             reader.start()
@@ -65,6 +63,9 @@ class Host:
                 return
             if not data:
                 return
+            # What is typed sooner than at the prompt is echoed by the outer terminal itself.
+            if self.kind == "shell" and not self.seen[name]:
+                os.write(end, (LOADS[self.load] + "\n").encode())
             self.seen[name] += data
 
     def kill(self):

@@ -75,9 +75,10 @@ class Recording:
 
 
 def recordings(directory):
-    """Every recording below a directory; nothing else may be there."""
+    """Every recording below a directory; nothing else may be there, but what a killed copy left in
+    .incoming, which a later one removes after a day: it cannot know who else copies to there."""
     files = [path for path in glob.glob(directory + "/**", recursive=True, include_hidden=True)
-             if os.path.isfile(path)]
+             if os.path.isfile(path) and "/.incoming/" not in path]
     stems = {path[:-len(".json")] for path in files if path.endswith(".json")}
     strangers = set(files) - {stem + end for stem in stems for end in (".json", ".cast.gz")}
     assert not strangers, "not of a complete recording: %s" % sorted(strangers)

@@ -238,6 +238,27 @@ static void a_second_quarantine_keeps_the_first(void **state)
     buffer_free(&text);
 }
 
+static bool is_there(const struct place *place, enum spool_area area, const char *name)
+{
+    return faccessat(spool_area(place->spool, area), name, F_OK, 0) == 0;
+}
+
+static void the_lock_removes_temporary_files_of_a_killed_recorder(void **state)
+{
+    static const char temporary[] = "." ID_OLD ".upload.05c4bdaf94a79dc4";
+    const struct place *place = *state;
+    struct error error = ERROR_INIT;
+    put(place, SPOOL_SEALED, temporary, "half");
+    put(place, SPOOL_QUARANTINE, temporary, "half");
+    put(place, SPOOL_SEALED, ".of.somebody.else", "whole");
+    put(place, SPOOL_SEALED, ID_OLD ".upload", "whole");
+    assert_int_equal(spool_lock(place->spool, &error), 0);
+    assert_false(is_there(place, SPOOL_SEALED, temporary));
+    assert_false(is_there(place, SPOOL_QUARANTINE, temporary));
+    assert_true(is_there(place, SPOOL_SEALED, ".of.somebody.else"));
+    assert_true(is_there(place, SPOOL_SEALED, ID_OLD ".upload"));
+}
+
 #define spool_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -252,6 +273,7 @@ int main(void)
         spool_test(removing_twice_is_success),
         spool_test(quarantine_takes_every_file_and_says_why),
         spool_test(a_second_quarantine_keeps_the_first),
+        spool_test(the_lock_removes_temporary_files_of_a_killed_recorder),
     };
     return cmocka_run_group_tests_name("spool", tests, NULL, NULL);
 }
