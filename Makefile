@@ -2,7 +2,7 @@
 #
 #   make demo      set up, build, and show one recorded session from end to end
 #   make check     set up, build, and run every test
-#   make check-sanitize, check-valgrind    the longer runs
+#   make check-sanitize, check-valgrind, check-faults    the longer runs
 #   make bench     measure
 #   make install   DESTDIR= PREFIX=/usr/local
 #   make           build into build/ (BUILD=dir for another place)
@@ -132,6 +132,12 @@ check-valgrind:
 	$(SUBMAKE) unit
 	$(RUN) tests/check valgrind
 
+# Kills, bad disks, bad stores. KILLS=n hosts and as many recorders are killed; SEED=n repeats a run.
+check-faults:
+	@tests/setup check
+	$(SUBMAKE) all
+	$(RUN) tests/check faults
+
 bench: all $(BENCHES)
 	$(RUN) tests/bench/run
 
@@ -157,6 +163,6 @@ clean:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
 .PHONY: all unit man demo check check-format check-layers check-exports check-sanitize \
-	check-valgrind bench install clean
+	check-valgrind check-faults bench install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
