@@ -132,7 +132,9 @@ static int from_file(struct aws_credentials *credentials, const char *file, bool
     if (rc)
         return rc;
     rc = check_halves(credentials, file, "aws_access_key_id", "aws_secret_access_key", error);
-    return rc ? error_prefix(error, "profile %s", profile_name()) : 0;
+    if (rc)
+        error_prefix(error, "profile %s", profile_name());
+    return rc;
 }
 
 int aws_credentials_base(struct aws_credentials *credentials, struct error *error)

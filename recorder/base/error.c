@@ -6,12 +6,21 @@
 
 #include "recorder/base/text.h"
 
-static void set_text(struct error *error, int code, const char *format, va_list arguments)
+/* Uses at most `size` bytes of the text. */
+static void set_text(struct error *error, size_t size, const char *format, va_list arguments)
 {
     char raw[sizeof(error->text)];
     vsnprintf(raw, sizeof(raw), format, arguments);
-    text_escape(error->text, sizeof(error->text), raw);
-    error->code = code;
+    text_escape(error->text, size, raw);
+}
+
+/* What is escaped already stays as it is; what is cut is cut between characters. */
+static void append(struct error *error, const char *text)
+{
+    char rest[sizeof(error->text) + 2];
+    size_t used = strlen(error->text);
+    snprintf(rest, sizeof(rest), ": %s", text);
+    text_escape(error->text + used, sizeof(error->text) - used, rest);
 }
 
 int error_set(struct error *error, int code, const char *format, ...)
@@ -19,8 +28,9 @@ int error_set(struct error *error, int code, const char *format, ...)
     if (error) {
         va_list arguments;
         va_start(arguments, format);
-        set_text(error, code, format, arguments);
+        set_text(error, sizeof(error->text), format, arguments);
         va_end(arguments);
+        error->code = code;
     }
     return code;
 }
@@ -51,32 +61,30 @@ int error_system(struct error *error, const char *format, ...)
     int number = errno;
     int code = code_of_errno(number);
     if (error) {
+        char buffer[128];
+        const char *reason = strerror_r(number, buffer, sizeof(buffer));
         va_list arguments;
         va_start(arguments, format);
-        set_text(error, code, format, arguments);
+        set_text(error, sizeof(error->text) - strlen(reason) - 2, format, arguments);
         va_end(arguments);
-        size_t used = strlen(error->text);
-        char reason[128];
-        snprintf(error->text + used, sizeof(error->text) - used, ": %s",
-                 strerror_r(number, reason, sizeof(reason)));
+        append(error, reason);
+        error->code = code;
     }
     errno = number;
     return code;
 }
 
-int error_prefix(struct error *error, const char *format, ...)
+void error_prefix(struct error *error, const char *format, ...)
 {
     if (!error)
-        return ERR_SYSTEM;
-    char rest[sizeof(error->text)];
-    memcpy(rest, error->text, sizeof(rest));
+        return;
+    char cause[sizeof(error->text)];
+    memcpy(cause, error->text, sizeof(cause));
     va_list arguments;
     va_start(arguments, format);
-    set_text(error, error->code, format, arguments);
+    set_text(error, sizeof(error->text) / 2, format, arguments);
     va_end(arguments);
-    size_t used = strlen(error->text);
-    snprintf(error->text + used, sizeof(error->text) - used, ": %s", rest);
-    return error->code;
+    append(error, cause);
 }
 
 const char *error_name(int code)

@@ -39,12 +39,15 @@ struct error {
 int error_set(struct error *error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Like error_set(), from errno: chooses the code that fits it and appends ": " and its text. */
+/* Like error_set(), from errno: chooses the code that fits it and appends ": " and its text, which
+ * stays whole where the sentence before it must be cut. Leaves errno as it was. */
 int error_system(struct error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Puts context and ": " in front of an error that is set; returns its code. */
-int error_prefix(struct error *error, const char *format, ...)
+/* Puts context and ": " in front of an error that is set. Returns nothing, for where the caller
+ * passed NULL there is no code here to return: return the one that the failed function gave. The
+ * context is cut at half of the text's room, so that the cause is still read. */
+void error_prefix(struct error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* The code's name as logs and status files show it, such as "denied". */

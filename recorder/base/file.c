@@ -81,7 +81,7 @@ int file_write_atomic(int directory, const char *name, const void *data, size_t 
     }
     rc = file_write_all(fd, data, length, error);
     if (rc) {
-        rc = error_prefix(error, "%s", name);
+        error_prefix(error, "%s", name);
         goto out;
     }
     if (fsync(fd)) {

@@ -134,7 +134,9 @@ static int show(struct player *player, const char *text, size_t length, struct e
                  ? file_write_all(player->options->output, text, length, error)
                  : file_write_all(player->options->output, player->shown.data, player->shown.length,
                                   error);
-    return rc ? error_prefix(error, "the replay") : 0;
+    if (rc)
+        error_prefix(error, "the replay");
+    return rc;
 }
 
 static int take_info(void *context, const struct cast_info *info)

@@ -106,8 +106,10 @@ static int read_chunks(struct owned *owned, struct error *error)
         struct manifest_chunk *chunk = &owned->chunks[i];
         const struct manifest_chunk *before = i ? chunk - 1 : NULL;
         int rc = read_chunk(json_array_get(array, i), chunk, error);
-        if (rc)
-            return error_prefix(error, "chunk %zu", i);
+        if (rc) {
+            error_prefix(error, "chunk %zu", i);
+            return rc;
+        }
         if (chunk->cast_offset != cast_offset ||
             (before &&
              (chunk->offset != before->offset + before->size || chunk->time_ns < before->time_ns)))

@@ -76,8 +76,10 @@ static int collect_chunks(struct sealer *sealer, struct seal_worker *worker, int
         struct seal_progress progress = sealer->done;
         if (i + 1 < sealer->records) {
             rc = file_pread_all(log, record, sizeof(record), (off_t)(i * sizeof(record)), error);
-            if (rc)
-                return error_prefix(error, "%s%s", sealer->id, SPOOL_SEAL_SUFFIX);
+            if (rc) {
+                error_prefix(error, "%s%s", sealer->id, SPOOL_SEAL_SUFFIX);
+                return rc;
+            }
             if (!seal_record_decode(record, NULL, 0, &progress, NULL))
                 return error_set(error, ERR_DAMAGED, "%s%s: record %llu is damaged", sealer->id,
                                  SPOOL_SEAL_SUFFIX, (unsigned long long)i);
@@ -191,8 +193,10 @@ static int complete_file(struct sealer *sealer, struct seal_worker *worker, int 
     struct reading reading = {.fd = cast};
     uint8_t unused[SHA256_SIZE];
     int rc = write_trailer(sealer, cast, error);
-    if (rc)
-        return error_prefix(error, "%s%s", sealer->id, SPOOL_CAST_SUFFIX);
+    if (rc) {
+        error_prefix(error, "%s%s", sealer->id, SPOOL_CAST_SUFFIX);
+        return rc;
+    }
     if (sha256_init(&reading.whole))
         rc = error_set(error, ERR_NO_MEMORY, "no memory to hash");
     if (!rc)

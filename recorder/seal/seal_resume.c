@@ -130,11 +130,10 @@ static int check_journal(struct sealer *sealer, struct error *error)
     } while (rc == JOURNAL_FRAME && frame.end - first < PROBE);
     sealer_read_again(sealer);
     if (rc == ERR_DAMAGED)
-        return error_prefix(
-            error,
-            "%s%s is damaged after its first %llu chunks, and the journal no longer has "
-            "what it was made from",
-            sealer->id, SPOOL_CAST_SUFFIX, (unsigned long long)sealer->done.chunks);
+        error_prefix(error,
+                     "%s%s is damaged after its first %llu chunks, and the journal no longer has "
+                     "what it was made from",
+                     sealer->id, SPOOL_CAST_SUFFIX, (unsigned long long)sealer->done.chunks);
     return rc < 0 ? rc : 0;
 }
 

@@ -77,7 +77,7 @@ static int read_root(struct target *target, const char *path, json_t **root, str
         return rc;
     rc = file_read(target->directory, target->name, &text, error);
     if (rc) {
-        rc = error_prefix(error, "%s", target->directory_path);
+        error_prefix(error, "%s", target->directory_path);
         goto out;
     }
     json_error_t problem;

@@ -14,9 +14,11 @@ struct location {
     char path[4 * SETTINGS_MAX_NAME];
 };
 
+/* The value is wrong; `error` says why, and now also where. */
 static int fail(const struct location *at, const char *key, struct error *error)
 {
-    return error_prefix(error, "%s: %s%s", at->file, at->path, key);
+    error_prefix(error, "%s: %s%s", at->file, at->path, key);
+    return ERR_INVALID;
 }
 
 static const char *kind_name(const struct settings_key *key)
@@ -123,8 +125,11 @@ static int read_key(const struct location *at, json_t *object, const struct sett
     switch (key->kind) {
     case SETTINGS_STRING:
         if (value) {
-            if (read_string(object, key, &value, error))
-                return fail(at, key->name, error);
+            int rc = read_string(object, key, &value, error);
+            if (rc) {
+                (void)fail(at, key->name, error);
+                return rc; /* it may be memory */
+            }
             text = json_string_value(value);
         }
         *(const char **)(void *)(target + key->offset) = text;
@@ -225,11 +230,13 @@ static int check_member_name(const char *file, const char *section, const char *
                              struct error *error)
 {
     char clean[SETTINGS_VALUE_SIZE];
-    if (settings_check_name(name, clean, error) == 0)
+    int rc = settings_check_name(name, clean, error);
+    if (rc == 0)
         return 0;
     char shown[2 * SETTINGS_MAX_NAME];
     text_escape(shown, sizeof(shown), name);
-    return error_prefix(error, "%s: %s.%s", file, section, shown);
+    error_prefix(error, "%s: %s.%s", file, section, shown);
+    return rc;
 }
 
 /* The members of a section, or none when it is not there. */

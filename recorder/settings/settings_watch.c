@@ -69,7 +69,7 @@ int settings_load_file(const char *path, struct settings **settings, struct stat
     }
     rc = file_pread_all(fd, text.data, size, 0, error);
     if (rc) {
-        rc = error_prefix(error, "%s", path);
+        error_prefix(error, "%s", path);
         goto out;
     }
     rc = settings_parse(path, text.data, size, settings, error);
