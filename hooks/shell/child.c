@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utmp.h>
@@ -45,6 +46,14 @@ int child_exec(const struct command *command)
     return EXIT_NO_SHELL;
 }
 
+/* What runs unrecorded must not go on when we are killed: with a terminal it would get a hang-up,
+ * with pipes perhaps nothing at all. What it has started itself, it is on its own to end. */
+static void die_with(pid_t host)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != host)
+        _exit(EXIT_NOT_STARTED);
+}
+
 static int set_nonblocking(int fd)
 {
     int flags = fcntl(fd, F_GETFL);
@@ -60,10 +69,12 @@ int child_start_terminal(struct child *child, const struct command *command,
         return -1;
     if (fcntl(master, F_SETFD, FD_CLOEXEC) || set_nonblocking(master))
         goto failed;
+    pid_t host = getpid();
     child->pid = fork();
     if (child->pid < 0)
         goto failed;
     if (child->pid == 0) {
+        die_with(host);
         close(master);
         if (login_tty(slave))
             _exit(EXIT_NOT_STARTED);
@@ -87,10 +98,12 @@ int child_start_pipes(struct child *child, const struct command *command)
         if (pipe2(pipes[i], O_CLOEXEC) || set_nonblocking(pipes[i][ours]))
             goto failed;
     }
+    pid_t host = getpid();
     child->pid = fork();
     if (child->pid < 0)
         goto failed;
     if (child->pid == 0) {
+        die_with(host);
         setsid();
         if (dup2(pipes[0][0], 0) < 0 || dup2(pipes[1][1], 1) < 0 || dup2(pipes[2][1], 2) < 0)
             _exit(EXIT_NOT_STARTED);

@@ -285,6 +285,21 @@ class Terminal:
         os.close(self.slave)
 
 
+def test_a_command_does_not_outlive_its_recording(home):
+    # Nothing else would end it: it reads nothing, and does not mind that nobody reads.
+    command = "trap '' PIPE HUP; echo $$; while :; do sleep 0.1; done"
+    host = subprocess.Popen(arguments(home, "-c", command), env=environment(),
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    pid = int(host.stdout.readline())
+    host.kill()
+    host.wait()
+    host.stdout.close()
+    deadline = time.monotonic() + 20
+    while os.path.exists("/proc/%d/exe" % pid):
+        assert time.monotonic() < deadline, "the command goes on"
+        time.sleep(0.02)
+
+
 @pytest.fixture
 def terminal():
     made = []
