@@ -15,7 +15,7 @@ from lab.process import die_with_parent, environment, program, wait_until
 # bytes, both streams, a quick one after another, and nearly nothing.
 LOADS = {
     "lines": "i=0; while :; do i=$((i+1)); echo \"line $i of many, as a build prints them\"; done",
-    "binary": "while :; do head -c 3000 /dev/urandom; done",
+    "binary": "while :; do head -c 3000 /dev/urandom || exit; done",
     "utf-8": "while :; do printf '\\303\\244\\342\\202\\254\\360\\237\\220\\210 Gr\\303\\274\\303\\237e'; done",
     "both": "while :; do echo out; echo problem >&2; done",
     "slow": "while :; do echo tick; sleep 0.003; done",
