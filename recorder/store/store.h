@@ -81,8 +81,9 @@ __attribute__((warn_unused_result)) int store_list(struct store *store, const ch
                                                    void *context, struct error *error);
 
 /* For `castbucket check`: tries one thing after another (assume the role, find the region, put a
- * probe under the organization's prefix, read it, list it, put it again and be refused) and reports
- * each. The probe stays: nobody is granted s3:DeleteObject; its key is always the same. */
+ * probe under the organization's prefix, read it, list it, put it again to see whether it is
+ * refused) and reports each. The probe stays: nobody is granted s3:DeleteObject; its key is always
+ * the same. */
 struct store_check {
     const char *what;       /* "assume the role" */
     const char *permission; /* "s3:PutObject", or "" */

@@ -76,11 +76,48 @@ static int put_new(struct store *store, const struct store_object *object, struc
     return s3_put(s3->bucket, &put, &stored, error);
 }
 
+/* Some stores take If-None-Match and do not heed it (RADOS Gateway 16 does so in buckets that have
+ * versioning or object lock). Nothing tells but trying on a key where something is. The cheapest
+ * such key is that of the object that was put just now: the same bytes once more, which harms
+ * nothing and leaves no object in the bucket that is not a recording. Once per handle, with a small
+ * object (the first manifest at the latest); from then on the stores that heed it need one request
+ * an object, not two. (A bucket with versioning keeps that one object twice.) */
+static void find_out(struct store_s3 *s3, const struct store_object *object)
+{
+    enum store_s3_condition unknown = CONDITION_UNKNOWN, found;
+    if (object->size > STORE_S3_TRIAL ||
+        !atomic_compare_exchange_strong(&s3->condition, &unknown, CONDITION_ON_TRIAL))
+        return;
+    switch (put_new(&s3->store, object, NULL)) {
+    case ERR_EXISTS:
+        found = CONDITION_HEEDED;
+        break;
+    case ERR_RETRY:
+    case ERR_CANCELLED:
+        found = CONDITION_UNKNOWN; /* the next object tries again */
+        break;
+    default: /* taken, or refused for some other reason, as it then would be each time */
+        found = CONDITION_IGNORED;
+    }
+    atomic_store(&s3->condition, found);
+}
+
 static int put_single(struct store_s3 *s3, const struct store_object *object, struct error *error)
 {
-    int rc = put_new(&s3->store, object, error);
+    int rc;
+    if (atomic_load(&s3->condition) != CONDITION_HEEDED) {
+        /* What is left where it is ignored is the time between two requests, on a key that only
+         * this recording has. */
+        rc = store_s3_compare(s3, object, error);
+        if (rc != ERR_NOT_FOUND)
+            return rc;
+    }
+    rc = put_new(&s3->store, object, error);
+    if (rc == 0)
+        find_out(s3, object);
     if (rc != ERR_EXISTS)
         return rc;
+    atomic_store(&s3->condition, CONDITION_HEEDED);
     /* Most likely our own, from an attempt whose answer was lost. */
     rc = store_s3_compare(s3, object, error);
     if (rc == ERR_NOT_FOUND)

@@ -12,12 +12,24 @@
 #define STORE_S3_MULTIPART ((uint64_t)16 << 20)
 #define STORE_S3_PART ((uint64_t)8 << 20)
 
+/* The largest object that is sent twice to find out whether the store heeds If-None-Match. */
+#define STORE_S3_TRIAL ((uint64_t)64 << 10)
+
+/* What is known of how the store takes a PUT with If-None-Match: *. */
+enum store_s3_condition {
+    CONDITION_UNKNOWN,  /* so far: HEAD comes first */
+    CONDITION_ON_TRIAL, /* one thread is finding out; HEAD comes first for the others */
+    CONDITION_HEEDED,   /* an object that is there is refused: one request does */
+    CONDITION_IGNORED,  /* it would be overwritten: HEAD comes first, always */
+};
+
 struct store_s3 {
     struct store store;
     struct sts_session *session;
     struct s3_bucket *bucket;
     char *bucket_name;
     char *role_arn;
+    _Atomic(enum store_s3_condition) condition;
 };
 
 /* HeadObject that tells a missing object from one that may not be read. */

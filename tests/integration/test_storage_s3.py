@@ -3,6 +3,11 @@
 import gzip
 import hashlib
 import json
+import os
+import re
+import shutil
+import time
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -210,3 +215,60 @@ def test_everything_works_without_one_delete(lab):
     lab.gateway.request(acme, "DELETE", "/%s/%s" % (acme.bucket, key))
     after = lab.gateway.access_log()[len(before):]
     assert [method for method, _, _ in after] == ["DELETE"]
+
+
+def test_a_versioned_bucket_is_never_overwritten_either(lab):
+    """There the gateway takes If-None-Match and does not heed it, and a second put of a key would
+    become its newest version."""
+    acme = lab.organization("acme", ["web-1"])
+    bucket = "/" + acme.bucket
+    assert lab.gateway.request(
+        acme, "PUT", bucket, "versioning=", b"<VersioningConfiguration>"
+        b"<Status>Enabled</Status></VersioningConfiguration>")[0] == 200
+    s3 = lab.s3(acme)
+
+    def versions(key):
+        body = lab.gateway.request(acme, "GET", bucket, "prefix=%s&versions=" % quote(key, safe=""))[1]
+        return body.count(b"<Version>")
+
+    done = lab.castbucket("check", "--org", "acme")
+    assert done.returncode == 0 and "looks before each put" in done.stdout, done.stdout
+
+    for word in ("first", "second", "third"):  # the second knows what the first found out
+        lab.record("web-1", "echo " + word)
+    done = lab.once()
+    assert done.returncode == 0, done.stderr
+    entries = lab.ls("acme")
+    assert len(entries) == 3
+    log = lab.gateway.access_log()
+    keys = [key for key in lab.objects(acme) if "/socket=" in key]
+    assert len(keys) == 6
+    for key in keys:
+        methods = [method for method, path, _ in log if path.startswith(bucket + "/")
+                   and unquote(path.split("?")[0]) == bucket + "/" + key]
+        assert methods[:2] == ["HEAD", "PUT"] and methods.count("PUT") <= 2, methods
+    assert sum(versions(key) for key in keys) == 7  # one was put twice, to find out
+
+    lab.record("web-1", "echo fourth")
+    name = next(name for name in lab.spooled() if name.startswith("journals/"))
+    identity = re.search(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", name).group()
+    day = time.strftime("%Y-%m-%d", time.gmtime(int(identity.replace("-", "")[:12], 16) / 1000))
+    key = "org=acme/socket=web-1/date=%s/%s.cast.gz" % (day, identity)
+    s3.put_object(Bucket=acme.bucket, Key=key, Body=b"somebody else's")
+    done = lab.once()
+    assert done.returncode == 1 and key in done.stderr and "another object" in done.stderr
+    assert s3.get_object(Bucket=acme.bucket, Key=key)["Body"].read() == b"somebody else's"
+    assert versions(key) == 1 and lab.spooled()
+
+    kept = os.path.join(lab.directory, "kept")
+    shutil.copytree(lab.spool, kept)
+    assert lab.gateway.request(acme, "DELETE", bucket + "/" + key)[0] == 204
+    done = lab.once()
+    assert done.returncode == 0, done.stderr
+    # Theirs and ours, which this process's first put had to send twice.
+    assert versions(key) == 3 and lab.spooled() == []
+    shutil.rmtree(lab.spool)
+    shutil.copytree(kept, lab.spool)  # as if the answers had been lost
+    done = lab.once()
+    assert done.returncode == 0, done.stderr
+    assert versions(key) == 3 and lab.spooled() == []

@@ -43,6 +43,7 @@ static struct {
     /* Faults. */
     int head_code, list_code, put_code, part_code, complete_code;
     unsigned part_code_at; /* number of the part that fails once with part_code; 0: none */
+    int put_code_at;       /* number of the put that fails with ERR_RETRY; 0: none */
     bool complete_loses_answer, ignores_if_none_match, forgets_always;
     /* What was asked. */
     int heads, lists, puts, creates, part_requests, completes;
@@ -126,7 +127,9 @@ int s3_put(struct s3_bucket *bucket, const struct s3_put *put, struct s3_object 
     s3.unconditional = s3.unconditional || !put->if_none_match;
     if (s3.put_code)
         return error_set(error, s3.put_code, "put");
-    if (s3.there)
+    if (s3.puts == s3.put_code_at)
+        return error_set(error, ERR_RETRY, "put");
+    if (s3.there && !s3.ignores_if_none_match)
         return error_set(error, ERR_EXISTS, "412");
     s3.there = true;
     s3.size = put->body.length;
@@ -307,14 +310,71 @@ static void the_role_is_assumed_for_one_prefix_under_a_telling_name(void **state
     assert_string_equal(s3.role_region, "us-east-1");
 }
 
-static void a_small_object_takes_one_request(void **state)
+/* Forgets the object and what was asked. */
+static void empty_the_bucket(void)
+{
+    s3.there = false;
+    s3.puts = s3.heads = s3.lists = s3.creates = 0;
+}
+
+static void a_small_object_takes_one_request_once_the_store_is_known(void **state)
+{
+    struct place *place = *state;
+    struct error error = ERROR_INIT;
+    make_object(place, 100);
+    assert_int_equal(put(place, &error), 0);
+    assert_int_equal(s3.heads, 1);
+    assert_int_equal(s3.puts, 2); /* the second was refused, and tells */
+    empty_the_bucket();
+    make_object(place, 16 * MIB - 1);
+    assert_int_equal(put(place, &error), 0);
+    assert_int_equal(s3.puts, 1);
+    assert_int_equal(s3.heads + s3.creates + s3.lists, 0);
+}
+
+static void a_store_that_would_overwrite_is_always_looked_at_first(void **state)
+{
+    struct place *place = *state;
+    struct error error = ERROR_INIT;
+    s3.ignores_if_none_match = true;
+    make_object(place, 100);
+    s3.there = true;
+    s3.size = 7;
+    memset(s3.meta, '0', 64);
+    assert_int_equal(put(place, &error), ERR_CONFLICT); /* with nothing known yet */
+    assert_int_equal(s3.puts, 0);
+    empty_the_bucket();
+    assert_int_equal(put(place, &error), 0);
+    assert_int_equal(s3.puts, 2);
+    assert_int_equal(put(place, &error), 0); /* the same again */
+    assert_int_equal(s3.puts, 2);
+    memset(s3.meta, '0', 64);
+    assert_int_equal(put(place, &error), ERR_CONFLICT); /* when it is known */
+    assert_non_null(strstr(error.text, "s3://acme-rec/" KEY));
+    assert_int_equal(s3.puts, 2);
+    empty_the_bucket();
+    assert_int_equal(put(place, &error), 0);
+    assert_int_equal(s3.heads, 1);
+    assert_int_equal(s3.puts, 1); /* found out once */
+}
+
+static void finding_out_is_tried_again_and_never_fails_a_put(void **state)
 {
     struct place *place = *state;
     struct error error = ERROR_INIT;
     make_object(place, 16 * MIB - 1);
     assert_int_equal(put(place, &error), 0);
-    assert_int_equal(s3.puts, 1);
-    assert_int_equal(s3.heads + s3.creates + s3.lists, 0);
+    assert_int_equal(s3.puts, 1); /* too large to be sent twice */
+    make_object(place, 100);
+    empty_the_bucket();
+    s3.put_code_at = 2;
+    assert_int_equal(put(place, &error), 0);
+    assert_int_equal(s3.puts, 2);
+    s3.put_code_at = 0;
+    empty_the_bucket();
+    assert_int_equal(put(place, &error), 0);
+    assert_int_equal(s3.heads, 1);
+    assert_int_equal(s3.puts, 2);
 }
 
 static void a_put_whose_answer_was_lost_is_found_to_be_ours(void **state)
@@ -323,8 +383,9 @@ static void a_put_whose_answer_was_lost_is_found_to_be_ours(void **state)
     struct error error = ERROR_INIT;
     make_object(place, 100);
     assert_int_equal(put(place, &error), 0);
-    assert_int_equal(put(place, &error), 0);
     assert_int_equal(s3.heads, 1);
+    assert_int_equal(put(place, &error), 0);
+    assert_int_equal(s3.heads, 2);
 }
 
 static void another_object_is_a_conflict_that_names_the_key(void **state)
@@ -522,13 +583,27 @@ static void a_check_tells_each_permission_and_what_to_do(void **state)
     assert_non_null(strstr(error.text, "s3:PutObject"));
 }
 
+static void a_check_says_that_the_store_would_overwrite(void **state)
+{
+    struct place *place = *state;
+    struct error error = ERROR_INIT;
+    struct steps steps = {.count = 0};
+    s3.ignores_if_none_match = true;
+    s3.text = "castbucket put this here to check that it can.\n";
+    assert_int_equal(store_check(place->store, note_step, &steps, &error), 0);
+    assert_non_null(strstr(steps.text, "castbucket looks before each put"));
+}
+
 #define s3_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         s3_test(the_role_is_assumed_for_one_prefix_under_a_telling_name),
-        s3_test(a_small_object_takes_one_request),
+        s3_test(a_small_object_takes_one_request_once_the_store_is_known),
+        s3_test(a_store_that_would_overwrite_is_always_looked_at_first),
+        s3_test(finding_out_is_tried_again_and_never_fails_a_put),
+        s3_test(a_check_says_that_the_store_would_overwrite),
         s3_test(a_put_whose_answer_was_lost_is_found_to_be_ours),
         s3_test(another_object_is_a_conflict_that_names_the_key),
         s3_test(a_forbidden_head_of_a_missing_object_does_not_stop_an_upload),
