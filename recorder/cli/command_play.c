@@ -81,8 +81,8 @@ static void tell_end(const struct player_result *result)
     if (!isatty(STDERR_FILENO) || result->quit)
         return;
     if (result->dropped)
-        fprintf(stderr, "[%lu control sequences were not shown; --unfiltered shows all]\n",
-                result->dropped);
+        fprintf(stderr, "[%lu control sequence%s not shown; --unfiltered shows all]\n",
+                result->dropped, result->dropped == 1 ? " was" : "s were");
     show_text(status, sizeof(status), result->status);
     if (result->ended)
         fprintf(stderr, "[exit status %s]\n", status);

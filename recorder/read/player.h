@@ -29,7 +29,7 @@ struct player_result {
     bool quit;             /* stopped by a key */
     bool ended;            /* an exit event was seen: */
     char status[32];       /* the exit status, as text */
-    unsigned long dropped; /* control sequences that were not passed on */
+    unsigned long dropped; /* control sequences not passed on, as struct terminal_filter counts */
 };
 
 /* Plays from the start to the end, or until `q`. Keys: space pauses and goes on, `.` steps while

@@ -27,9 +27,9 @@ static void begin(struct terminal_filter *filter, int state)
     filter->too_long = false;
 }
 
-static void end(struct terminal_filter *filter, bool passed)
+static void end(struct terminal_filter *filter, bool quietly)
 {
-    filter->dropped += !passed;
+    filter->dropped += !quietly;
     begin(filter, GROUND);
 }
 
@@ -55,7 +55,7 @@ static int pass_modes(struct terminal_filter *filter, const struct control_seque
         bool whole = p == stop || *p == ';';
         p++;
         if (!whole || !terminal_mode_draws(sequence->prefix, mode)) {
-            refused++;
+            refused += !whole || !terminal_mode_is_input(sequence->prefix, mode);
             continue;
         }
         if (terminal_mode_is_alternate(sequence->prefix, mode))
@@ -86,7 +86,7 @@ static int finish_control(struct terminal_filter *filter, char final, struct buf
         if (!rc)
             rc = buffer_append(out, filter->sequence, filter->length);
     }
-    end(filter, verdict == TERMINAL_PASS);
+    end(filter, verdict != TERMINAL_DROP);
     return rc;
 }
 
@@ -116,7 +116,8 @@ static int finish_escape(struct terminal_filter *filter, char final, struct buff
             rc = buffer_append(out, filter->sequence, filter->length);
     }
     /* ST where no string is open means nothing. */
-    end(filter, draws || (final == '\\' && filter->length == 0));
+    end(filter,
+        draws || escape_is_input(filter->length, final) || (final == '\\' && filter->length == 0));
     return rc;
 }
 

@@ -28,7 +28,8 @@ struct terminal_filter {
     size_t length;                             /* of: */
     char sequence[TERMINAL_FILTER_MAX_STRING]; /* what is gathered, after ESC [ or ESC ] */
     bool alternate_screen;                     /* the recording is in it now */
-    unsigned long dropped;                     /* sequences that did not pass */
+    unsigned long dropped;                     /* sequences that did not pass; not counted: those
+                                                  that concern only what keys and mouse send */
 };
 
 #define TERMINAL_FILTER_INIT ((struct terminal_filter){0})

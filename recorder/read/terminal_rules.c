@@ -58,6 +58,11 @@ enum terminal_verdict control_sequence_verdict(const struct control_sequence *se
         return !sequence->prefix || sequence->prefix == '?' ? TERMINAL_PASS_MODES : TERMINAL_DROP;
     if (sequence->prefix == '?')
         return one_of(sequence->final, "JK") ? TERMINAL_PASS : TERMINAL_DROP;
+    /* What keys send: xterm's modifyOtherKeys and the like (> m, > n), kitty's keyboard protocol
+     * (> u, < u, = u; ? u asks and was dropped above). */
+    if (one_of(sequence->prefix, "<=>") &&
+        (sequence->final == 'u' || (sequence->prefix == '>' && one_of(sequence->final, "mn"))))
+        return TERMINAL_DROP_QUIETLY;
     if (sequence->prefix)
         return TERMINAL_DROP;
     /* With several parameters T would have the mouse answer. */
@@ -69,6 +74,13 @@ enum terminal_verdict control_sequence_verdict(const struct control_sequence *se
                                                                      : TERMINAL_DROP;
 }
 
+static bool is_one_of(unsigned mode, const unsigned *known)
+{
+    while (*known && *known != mode)
+        known++;
+    return *known != 0;
+}
+
 bool terminal_mode_draws(char prefix, unsigned mode)
 {
     /* Without a prefix: insert, and line feed's meaning. 2 would lock the keyboard. */
@@ -78,10 +90,17 @@ bool terminal_mode_draws(char prefix, unsigned mode)
      * and the mouse send, or the window's size. */
     static const unsigned private[] = {5,  6,    7,    12,   25,   45,   47, 69,
                                        95, 1047, 1048, 1049, 2026, 2027, 0};
-    for (const unsigned *known = prefix == '?' ? private : ansi; *known; known++)
-        if (*known == mode)
-            return true;
-    return false;
+    return is_one_of(mode, prefix == '?' ? private : ansi);
+}
+
+bool terminal_mode_is_input(char prefix, unsigned mode)
+{
+    /* Cursor keys, auto-repeat, the mouse (9, 1000 to 1007, 1015, 1016), keypad, backspace, focus
+     * (1004), the meta and other modifier keys (1034 to 1039), bracketed paste. */
+    static const unsigned private[] = {1,    8,    9,    66,   67,   1000, 1001, 1002,
+                                       1003, 1004, 1005, 1006, 1007, 1015, 1016, 1034,
+                                       1035, 1036, 1037, 1039, 2004, 0};
+    return prefix == '?' && is_one_of(mode, private);
 }
 
 bool terminal_mode_is_alternate(char prefix, unsigned mode)
@@ -98,6 +117,11 @@ bool escape_draws(const char *intermediates, size_t length, char final)
     if (one_of(intermediates[0], "()*+-./"))
         return final >= '0' && final <= '~'; /* character sets */
     return length == 1 && intermediates[0] == '#' && one_of(final, "34568");
+}
+
+bool escape_is_input(size_t length, char final)
+{
+    return length == 0 && one_of(final, "=>");
 }
 
 bool operating_system_command_draws(const char *body, size_t length)

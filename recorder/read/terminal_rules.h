@@ -17,6 +17,7 @@ struct control_sequence {
 
 enum terminal_verdict {
     TERMINAL_DROP,
+    TERMINAL_DROP_QUIETLY, /* concerns only what the keys and the mouse send */
     TERMINAL_PASS,
     TERMINAL_PASS_MODES, /* only those parameters that terminal_mode_draws() */
 };
@@ -30,11 +31,18 @@ enum terminal_verdict control_sequence_verdict(const struct control_sequence *se
 /* Whether setting or resetting a mode (CSI h, CSI l) changes what is drawn and nothing else. */
 bool terminal_mode_draws(char prefix, unsigned mode);
 
+/* Whether it changes only what the keyboard and the mouse send, and so means nothing in a replay:
+ * every shell and editor sets such modes, and an auditor need not be told of them. */
+bool terminal_mode_is_input(char prefix, unsigned mode);
+
 /* Modes that switch to the alternate screen. */
 bool terminal_mode_is_alternate(char prefix, unsigned mode);
 
 /* ESC FINAL, and ESC INTERMEDIATE FINAL. */
 bool escape_draws(const char *intermediates, size_t length, char final);
+
+/* ESC FINAL that concerns only what the keypad sends. */
+bool escape_is_input(size_t length, char final);
 
 /* The body of ESC ] ... ST: only hyperlinks pass. */
 bool operating_system_command_draws(const char *body, size_t length);

@@ -343,6 +343,15 @@ def test_a_recording_cannot_use_the_auditors_terminal(reader):
     assert b"\x1b]52;c;ZXZpbA==\x07\x1b[6n\x1b[c" in screen.seen
 
 
+def test_the_modes_that_every_shell_sets_are_not_worth_a_note(reader):
+    path = cast(os.path.join(reader.directory, "x.cast"),
+                [0, "o", "\x1b[?2004h\x1b=$ vi\x1b[?2004l\x1b[?1000;1006h\x1b[?1004h\x1b>"])
+    screen = player(reader, path)
+    assert screen.finish() == 0
+    assert b"$ vi" in screen.seen and b"not shown" not in screen.seen
+    assert b"2004h" not in screen.seen and b"1004h" not in screen.seen
+
+
 @pytest.mark.parametrize("words", [("--speed", "0.001"), ("--speed", "fast"), ("--speed", "-1"),
                                    ("--speed", "nan"), ("--idle-limit", "0"),
                                    ("--idle-limit", "x"), ("--speed",)])

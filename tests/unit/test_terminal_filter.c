@@ -100,13 +100,9 @@ static void what_changes_more_than_the_picture_is_dropped(void **state)
         "\x1b[8;10;10t", /* the window's size */
         "\x1b[2h",       /* locks the keyboard */
         "\x1b[5i",       /* prints */
-        "\x1b[?1000h",   /* the mouse types */
-        "\x1b[?2004h",
-        "\x1b[?1h",
         "\x1b[?3h",
-        "\x1b[>4;2m",
-        "\x1b[>1u",
-        "\x1b=",
+        "\x1b[20000h",
+        "\x1b[1004h", /* no private mode */
         "\x1b%@",
         "\x1b G",
     };
@@ -114,11 +110,25 @@ static void what_changes_more_than_the_picture_is_dropped(void **state)
         expect_dropped(deeds[i]);
 }
 
+/* Every shell and editor sets these: who replays need not be told. */
+static void what_only_keys_and_mouse_send_is_dropped_and_not_counted(void **state)
+{
+    (void)state;
+    static const char *const quiet[] = {
+        "\x1b[?2004h", "\x1b[?2004l", "\x1b[?1000h", "\x1b[?1002;1006h", "\x1b[?1004h", "\x1b[?1h",
+        "\x1b[?66l",   "\x1b[?1034h", "\x1b[>4;2m",  "\x1b[>4n",         "\x1b[>1u",    "\x1b[<u",
+        "\x1b[=1;1u",  "\x1b=",       "\x1b>"};
+    for (size_t i = 0; i < sizeof(quiet) / sizeof(quiet[0]); i++)
+        expect_text(quiet[i], "", 0);
+}
+
 static void of_several_modes_those_that_draw_remain(void **state)
 {
     (void)state;
-    expect_text("\x1b[?1049;1000;25h", "\x1b[?1049;25h", 1);
-    expect_text("\x1b[?1;1000h", "", 1);
+    expect_text("\x1b[?1049;3;25h", "\x1b[?1049;25h", 1);
+    expect_text("\x1b[?1049;1000;25h", "\x1b[?1049;25h", 0);
+    expect_text("\x1b[?1;1000h", "", 0);
+    expect_text("\x1b[?1;1000;3h", "", 1);
 }
 
 static void c1_controls_are_no_way_around(void **state)
@@ -219,6 +229,7 @@ int main(void)
         cmocka_unit_test(what_draws_passes_unchanged),
         cmocka_unit_test(what_makes_a_terminal_answer_is_dropped),
         cmocka_unit_test(what_changes_more_than_the_picture_is_dropped),
+        cmocka_unit_test(what_only_keys_and_mouse_send_is_dropped_and_not_counted),
         cmocka_unit_test(of_several_modes_those_that_draw_remain),
         cmocka_unit_test(c1_controls_are_no_way_around),
         cmocka_unit_test(strings_end_only_where_a_terminal_ends_them),
