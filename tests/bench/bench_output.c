@@ -1,0 +1,200 @@
+/* output() of the plugin, and journal_append() below it, against memcpy() of the same blocks into
+ * the same kind of mapping: windows of a new file, allocated and mapped as the journal does it. */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+
+#include "plugin/recording_plugin.h"
+#include "recorder/journal/journal.h"
+#include "tests/bench/bench.h"
+
+#define ROUNDS 7
+#define VOLUME ((size_t)8 << 20) /* bytes a round writes */
+#define FIRST_WINDOW ((size_t)64 << 10)
+#define LARGEST_WINDOW ((size_t)1 << 20)
+#define BLOCK_MAX ((size_t)64 << 10)
+
+static char block[BLOCK_MAX];
+static const struct recording_plugin *plugin;
+static struct recording_instance *instance;
+static int folder;
+
+static void quiet(void *context, int level, const char *line)
+{
+    (void)context;
+    if (level == RECORDING_LOG_ERROR)
+        fprintf(stderr, "%s\n", line);
+}
+
+static struct recording_host host = {
+    .size = sizeof(host),
+    .major = RECORDING_PLUGIN_MAJOR,
+    .minor = RECORDING_PLUGIN_MINOR,
+    .name = "bench",
+    .version = "1",
+    .log = quiet,
+};
+
+static void load_plugin(void)
+{
+    union {
+        void *address;
+        recording_plugin_entry_fn *function;
+    } entry;
+    char path[600], settings[300];
+    struct recording_error error = {.size = sizeof(error)};
+    const char *build = getenv("BUILD");
+    snprintf(path, sizeof(path), "./%s/castbucket.so", build ? build : "build");
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    entry.address = library ? dlsym(library, RECORDING_PLUGIN_SYMBOL) : NULL;
+    if (!entry.address)
+        give_up(path, dlerror());
+    snprintf(settings, sizeof(settings), "%s/settings.json", bench_folder);
+    FILE *file = fopen(settings, "w");
+    if (!file)
+        give_up(settings, "cannot be written");
+    fprintf(file,
+            "{\"version\": 1, \"spool\": \"%s/spool\", \"organizations\": {\"acme\": {\"storage\":"
+            "{\"type\": \"directory\", \"path\": \"%s/store\"}}}, \"sockets\": {\"web-1\":"
+            "{\"organization\": \"acme\", \"recording\": true}}}",
+            bench_folder, bench_folder);
+    fclose(file);
+    plugin = entry.function(&host, &error);
+    if (!plugin || plugin->create(&host, settings, &instance, &error))
+        give_up("the plugin", error.text);
+}
+
+/* Nanoseconds a call. The session stays open until it has been measured; its file is removed. */
+static double by_plugin(size_t length, size_t calls)
+{
+    struct recording_session_info info = {
+        .size = sizeof(info), .socket = "web-1", .user = "alice", .kind = RECORDING_EXEC};
+    struct recording_answer answer = {.size = sizeof(answer)};
+    struct recording_session *session;
+    plugin->session_open(instance, &info, &session, &answer);
+    if (!session)
+        give_up("session_open", answer.reason);
+    int verdict = 0;
+    double begun = thread_ns();
+    for (size_t i = 0; i < calls; i++)
+        verdict |= plugin->output(session, RECORDING_STDOUT, block, length);
+    double took = thread_ns() - begun;
+    if (verdict != RECORDING_CONTINUE)
+        give_up("output", "not recorded");
+    char path[600];
+    snprintf(path, sizeof(path), "%s/spool/journals/%s.journal", bench_folder, answer.session_id);
+    plugin->session_close(session, NULL);
+    if (unlink(path))
+        give_up(path, "is not there");
+    return took / (double)calls;
+}
+
+static double by_journal(size_t length, size_t calls)
+{
+    struct journal *journal;
+    struct error error = ERROR_INIT;
+    static const struct journal_meta meta = {.id = "bench"};
+    if (journal_create(folder, "bench", &meta, &clock_system, &journal, &error))
+        give_up("journal_create", error.text);
+    int rc = 0;
+    double begun = thread_ns();
+    for (size_t i = 0; i < calls; i++)
+        rc |= journal_append(journal, JOURNAL_STDOUT, block, length, &error);
+    double took = thread_ns() - begun;
+    if (rc)
+        give_up("journal_append", error.text);
+    journal_free(journal);
+    unlinkat(folder, "bench", 0);
+    return took / (double)calls;
+}
+
+static double by_memcpy(size_t length, size_t calls)
+{
+    int fd = openat(folder, "copy", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        give_up("copy", "cannot be made");
+    char *window = NULL;
+    size_t size = FIRST_WINDOW / 2, at = 0, end = 0;
+    off_t offset = 0;
+    double begun = thread_ns();
+    for (size_t i = 0; i < calls; i++) {
+        if (at + length > end) {
+            if (window)
+                munmap(window, end);
+            offset += (off_t)end;
+            if (size < LARGEST_WINDOW)
+                size *= 2;
+            end = size > length ? size : length;
+            if (fallocate(fd, 0, offset, (off_t)end))
+                give_up("copy", "no space");
+            window = mmap(NULL, end, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
+            if (window == MAP_FAILED)
+                give_up("copy", "cannot be mapped");
+            madvise(window, end, MADV_DONTFORK);
+            madvise(window, end, MADV_POPULATE_WRITE);
+            at = 0;
+        }
+        memcpy(window + at, block, length);
+        /* Else the compiler could leave out what nobody reads. */
+        __asm__ volatile("" : : "r"(window + at) : "memory");
+        at += length;
+    }
+    double took = thread_ns() - begun;
+    munmap(window, end);
+    close(fd);
+    unlinkat(folder, "copy", 0);
+    return took / (double)calls;
+}
+
+static void report(const char *what, size_t length, double *times, double reference)
+{
+    char name[64];
+    bool small = length < 4096;
+    snprintf(name, sizeof(name), "%s, %zu B", what, length);
+    double value = median(times, ROUNDS);
+    struct figure figure = {.name = name,
+                            .unit = "ns",
+                            .against = "memcpy",
+                            .value = value,
+                            .reference = reference,
+                            .ratio = reference / value,
+                            .target = small ? 40 : 0.5,
+                            .kind = small ? VALUE_AT_MOST : RATIO_AT_LEAST};
+    print_figure(&figure);
+}
+
+int main(void)
+{
+    static const size_t lengths[] = {64, 4096, 65536};
+    bench_make_folder();
+    load_plugin();
+    folder = open(bench_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    fill_like_a_log(block, sizeof(block));
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+        double copies[ROUNDS], appends[ROUNDS], outputs[ROUNDS];
+        size_t calls = VOLUME / lengths[i];
+        for (int round = 0; round < ROUNDS; round++) {
+            copies[round] = by_memcpy(lengths[i], calls);
+            appends[round] = by_journal(lengths[i], calls);
+            outputs[round] = by_plugin(lengths[i], calls);
+        }
+        double reference = median(copies, ROUNDS);
+        report("journal_append", lengths[i], appends, reference);
+        report("plugin output()", lengths[i], outputs, reference);
+    }
+    double clocks[ROUNDS];
+    for (int round = 0; round < ROUNDS; round++) {
+        int64_t sum = 0;
+        double begun = thread_ns();
+        for (int i = 0; i < 100000; i++)
+            sum += clock_monotonic_ns(&clock_system);
+        clocks[round] = (thread_ns() - begun) / 100000 + (sum == 1);
+    }
+    struct figure clock = {
+        .name = "reading the clock (once a call)", .unit = "ns", .value = median(clocks, ROUNDS)};
+    print_figure(&clock);
+    plugin->destroy(instance);
+    close(folder);
+    return 0;
+}
