@@ -1,5 +1,6 @@
 #include "recorder/base/text.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -29,6 +30,28 @@ static size_t utf8_length(const unsigned char *p, size_t left)
     return 0;
 }
 
+/* Decodes the character at `p`, which is well-formed UTF-8. */
+static size_t decode(const unsigned char *p, uint32_t *character)
+{
+    size_t length = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+    *character = length == 1 ? p[0] : p[0] & (0xffu >> (length + 1));
+    for (size_t i = 1; i < length; i++)
+        *character = *character << 6 | (p[i] & 0x3f);
+    return length;
+}
+
+/* What a terminal acts on or hides: C1 controls (U+009B is a CSI), marks of direction, characters
+ * without width. A hostile name could look like another one, or like another line. */
+static bool deceives(uint32_t character)
+{
+    return (character >= 0x80 && character <= 0x9f) || character == 0xad || character == 0x61c ||
+           (character >= 0x200b && character <= 0x200f) ||
+           (character >= 0x2028 && character <= 0x202e) ||
+           (character >= 0x2060 && character <= 0x206f) || character == 0xfeff ||
+           (character >= 0xfff9 && character <= 0xfffb) ||
+           (character >= 0xe0000 && character <= 0xe007f);
+}
+
 void text_escape(char *to, size_t size, const char *text)
 {
     const unsigned char *p = (const unsigned char *)text;
@@ -37,7 +60,8 @@ void text_escape(char *to, size_t size, const char *text)
     if (size == 0)
         return;
     while (left) {
-        char piece[8];
+        char piece[16];
+        uint32_t character;
         size_t take = utf8_length(p, left), length;
         if (take == 0 || *p < 0x20 || *p == 0x7f) {
             take = 1;
@@ -47,6 +71,8 @@ void text_escape(char *to, size_t size, const char *text)
                 length = (size_t)snprintf(piece, sizeof(piece), "\\t");
             else
                 length = (size_t)snprintf(piece, sizeof(piece), "\\x%02x", *p);
+        } else if (decode(p, &character), deceives(character)) {
+            length = (size_t)snprintf(piece, sizeof(piece), "\\u{%" PRIx32 "}", character);
         } else {
             memcpy(piece, p, take);
             length = take;

@@ -7,8 +7,9 @@
 #include <stdint.h>
 
 /* Copies `text` so that it is one printable line: control characters and bytes that are not UTF-8
- * become \n, \t, \xHH; a backslash stays. Always NUL-terminates; cuts at `size` bytes without
- * splitting a character or an escape. For log lines, errors and terminals. */
+ * become \n, \t, \xHH, and what a terminal obeys or hides (C1 controls such as U+009B, marks of
+ * direction, characters without width) \u{HEX}; a backslash stays. Always NUL-terminates; cuts at
+ * `size` bytes without splitting a character or an escape. For log lines, errors and terminals. */
 void text_escape(char *to, size_t size, const char *text);
 
 /* Whether `length` bytes are well-formed UTF-8 (Unicode 15, table 3-7: no surrogates, no

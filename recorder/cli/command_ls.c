@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "recorder/base/clock.h"
+#include "recorder/base/text.h"
 #include "recorder/cli/commands.h"
 #include "recorder/cli/ls_json.h"
 #include "recorder/cli/ls_table.h"
@@ -61,8 +62,8 @@ static int take(void *context, const char *key, const char *id, uint64_t size,
     if (problem) {
         char shown_key[SHOW_TEXT_SIZE], shown[SHOW_TEXT_SIZE];
         ls->problems++;
-        show_text(shown_key, sizeof(shown_key), key);
-        show_text(shown, sizeof(shown), problem);
+        text_escape(shown_key, sizeof(shown_key), key);
+        text_escape(shown, sizeof(shown), problem);
         fprintf(stderr, "castbucket %s: %s: %s\n", ls->command->name, shown_key, shown);
     }
     if (ls->json)

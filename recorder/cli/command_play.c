@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "recorder/base/text.h"
 #include "recorder/cli/commands.h"
 #include "recorder/cli/recording_operand.h"
 #include "recorder/cli/show.h"
@@ -83,7 +84,7 @@ static void tell_end(const struct player_result *result)
     if (result->dropped)
         fprintf(stderr, "[%lu control sequence%s not shown; --unfiltered shows all]\n",
                 result->dropped, result->dropped == 1 ? " was" : "s were");
-    show_text(status, sizeof(status), result->status);
+    text_escape(status, sizeof(status), result->status);
     if (result->ended)
         fprintf(stderr, "[exit status %s]\n", status);
     else

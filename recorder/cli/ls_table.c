@@ -26,14 +26,14 @@ static void show_exit(char to[CELL_SIZE], const struct manifest *manifest)
     if (manifest->exit_status >= 0)
         snprintf(to, CELL_SIZE, "%d", manifest->exit_status);
     else if (*manifest->signal)
-        show_text(to, CELL_SIZE, manifest->signal);
+        text_escape(to, CELL_SIZE, manifest->signal);
     else
-        show_text(to, CELL_SIZE, manifest->end);
+        text_escape(to, CELL_SIZE, manifest->end);
 }
 
 static void show_command(char to[CELL_SIZE], const struct manifest *manifest)
 {
-    show_text(to, CELL_SIZE, *manifest->command ? manifest->command : manifest->kind);
+    text_escape(to, CELL_SIZE, *manifest->command ? manifest->command : manifest->kind);
 }
 
 int ls_table_add(struct ls_table *table, const char *id, const char *socket, uint64_t size,
@@ -50,12 +50,12 @@ int ls_table_add(struct ls_table *table, const char *id, const char *socket, uin
         table->capacity = larger;
     }
     show_start(text[LS_STARTED], manifest ? manifest->started_ns : id_time_ns(id));
-    show_text(text[LS_SOCKET], CELL_SIZE, manifest ? manifest->socket : socket);
+    text_escape(text[LS_SOCKET], CELL_SIZE, manifest ? manifest->socket : socket);
     show_size(text[LS_SIZE], size);
     snprintf(text[LS_ID], CELL_SIZE, "%s", id);
     if (manifest) {
         show_duration(text[LS_DURATION], manifest->duration_ns);
-        show_text(text[LS_USER], CELL_SIZE, manifest->user);
+        text_escape(text[LS_USER], CELL_SIZE, manifest->user);
         show_exit(text[LS_EXIT], manifest);
         show_command(text[LS_COMMAND], manifest);
     }

@@ -1,17 +1,12 @@
-/* Values as a person reads them. Everything that comes from a bucket or a recording goes through
- * here before it reaches a terminal. */
+/* Numbers as a person reads them. Text from a bucket or a recording: text_escape(). */
 #ifndef CASTBUCKET_CLI_SHOW_H
 #define CASTBUCKET_CLI_SHOW_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#define SHOW_TEXT_SIZE 4096
+#define SHOW_TEXT_SIZE 4096 /* for a line of a table or a message */
 #define SHOW_NUMBER_SIZE 24
-
-/* text_escape(), and besides: C1 controls (a terminal obeys U+009B as it does ESC [) and characters
- * that reorder or hide what stands beside them become \u{HEX}. */
-void show_text(char *to, size_t size, const char *text);
 
 /* 512 B, 1.5 KiB, 23 MiB. */
 void show_size(char to[SHOW_NUMBER_SIZE], uint64_t bytes);

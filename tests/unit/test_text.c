@@ -18,6 +18,17 @@ static void hostile_text_becomes_one_printable_line(void **state)
     assert_string_equal(line, "a\\nb\\x1b[2J\\xff \xc3\xa9");
 }
 
+static void what_a_terminal_obeys_or_hides_is_written_out(void **state)
+{
+    (void)state;
+    char line[64];
+    text_escape(line, sizeof(line),
+                "a\xc2\x9b"
+                "2Jb\xe2\x80\xae"
+                "c\xe2\x80\x8b");
+    assert_string_equal(line, "a\\u{9b}2Jb\\u{202e}c\\u{200b}");
+}
+
 static void escaping_never_splits_a_character_at_the_end(void **state)
 {
     (void)state;
@@ -73,6 +84,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hostile_text_becomes_one_printable_line),
+        cmocka_unit_test(what_a_terminal_obeys_or_hides_is_written_out),
         cmocka_unit_test(escaping_never_splits_a_character_at_the_end),
         cmocka_unit_test(utf8_is_what_unicode_says),
         cmocka_unit_test(times_are_read_and_written_in_utc),
