@@ -3,6 +3,7 @@
 #   make demo      set up, build, and show one recorded session from end to end
 #   make check     set up, build, and run every test
 #   make check-sanitize, check-valgrind, check-faults    the longer runs
+#   make fuzz      SECONDS=60 (for each target), TARGETS="xml seal"; needs clang and libclang-rt-14-dev
 #   make bench     measure
 #   make install   DESTDIR= PREFIX=/usr/local
 #   make           build into build/ (BUILD=dir for another place)
@@ -90,6 +91,21 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/tests/unit/libsupport.a 
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libcastbucket.a
 	$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 
+# A fuzz target is driven by libFuzzer (FUZZER=1, with clang) or by replay.c, over its corpus.
+FUZZ := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SUPPORT := $(patsubst %,$(BUILD)/tests/fuzz/%.o,support made_journal $(if $(FUZZER),,replay))
+FUZZ_LINK = $(CC) $(ALL_LDFLAGS) $(if $(FUZZER),-fsanitize=fuzzer) $^
+
+$(BUILD)/tests/fuzz/fuzz_proxy_%: $(BUILD)/tests/fuzz/fuzz_proxy_%.o $(FUZZ_SUPPORT) \
+		$(BUILD)/hooks/proxy/config.o $(BUILD)/hooks/proxy/authorized_keys.o \
+		$(BUILD)/libcastbucket.a
+	$(FUZZ_LINK) -lssh -lconfuse -o $@
+
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_SUPPORT) $(BUILD)/libcastbucket.a
+	$(FUZZ_LINK) $(LIBS) -o $@
+
+$(BUILD)/tests/fuzz/fuzz_aws_answers: ALL_LDFLAGS += -Wl,--wrap=http_perform
+
 $(BUILD)/man/%: pkg/man/%.scd
 	@mkdir -p $(@D)
 	scdoc < $< > $@
@@ -97,6 +113,8 @@ $(BUILD)/man/%: pkg/man/%.scd
 $(BUILD)/tests/unit/test_plugin: | $(BUILD)/castbucket.so
 
 unit: $(UNIT_TESTS)
+
+fuzz-targets: $(FUZZ)
 
 man: $(MAN_PAGES)
 
@@ -108,10 +126,11 @@ demo:
 
 check:
 	@tests/setup check
-	$(SUBMAKE) all unit man
-	$(SUBMAKE) SANITIZE=address,undefined BUILD=build-address unit
+	$(SUBMAKE) all unit fuzz-targets man
+	$(SUBMAKE) SANITIZE=address,undefined BUILD=build-address unit fuzz-targets
 	$(SUBMAKE) SANITIZE=thread BUILD=build-thread unit
-	$(RUN) tests/check format layers exports unit unit:build-address unit:build-thread integration
+	$(RUN) tests/check format layers exports unit unit:build-address unit:build-thread \
+		fuzz fuzz:build-address integration
 
 check-format check-layers:
 	$(RUN) tests/check $(@:check-%=%)
@@ -126,6 +145,12 @@ check-sanitize:
 	$(SUBMAKE) SANITIZE=thread BUILD=build-thread all unit
 	$(RUN) tests/check unit:build-address unit:build-thread integration:build-address \
 		integration:build-thread:smoke
+
+SECONDS ?= 60
+fuzz:
+	$(SUBMAKE) CC=clang FUZZER=1 SANITIZE=address,undefined,fuzzer-no-link BUILD=build-fuzz \
+		fuzz-targets
+	@BUILD=build-fuzz tests/fuzz/run $(SECONDS) $(TARGETS)
 
 check-valgrind:
 	@tests/setup check
