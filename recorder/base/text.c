@@ -164,19 +164,32 @@ void text_time(char to[TEXT_TIME_SIZE], int64_t unix_ns)
     to[TEXT_TIME_SIZE - 1] = '\0';
 }
 
+/* Whole years that 64 bits of nanoseconds since 1970 have room for, and some room to calculate. */
+#define FIRST_YEAR 1700
+#define LAST_YEAR 2240
+
+/* Whether `text` starts as `shape` does, where 0 stands for any digit: sscanf's %2d would take
+ * signs and spaces, too. */
+static bool has_shape(const char *text, const char *shape)
+{
+    for (; *shape; shape++, text++)
+        if (*shape == '0' ? *text < '0' || *text > '9' : *text != *shape)
+            return false;
+    return true;
+}
+
 bool text_parse_time(const char *text, int64_t *unix_ns)
 {
     struct tm tm = {0};
     int used = 0;
-    if (sscanf(text, "%4d-%2d-%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &used) != 3 ||
-        used != 10)
+    if (!has_shape(text, "0000-00-00") ||
+        sscanf(text, "%4d-%2d-%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &used) != 3)
         return false;
     int64_t rest = 0, offset = 0;
     const char *p = text + used;
     if (*p) {
-        if ((*p != 'T' && *p != 't' && *p != ' ') ||
-            sscanf(p + 1, "%2d:%2d:%2d%n", &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &used) != 3 ||
-            used != 8)
+        if ((*p != 'T' && *p != 't' && *p != ' ') || !has_shape(p + 1, "00:00:00") ||
+            sscanf(p + 1, "%2d:%2d:%2d%n", &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &used) != 3)
             return false;
         p += 1 + used;
         if (*p == '.') {
@@ -188,7 +201,8 @@ bool text_parse_time(const char *text, int64_t *unix_ns)
             p++;
         } else if (*p == '+' || *p == '-') {
             int hours, minutes;
-            if (sscanf(p + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || used != 5)
+            if (!has_shape(p + 1, "00:00") ||
+                sscanf(p + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2)
                 return false;
             offset = (hours * 3600 + minutes * 60) * (*p == '-' ? -1 : 1);
             p += 1 + used;
@@ -197,7 +211,8 @@ bool text_parse_time(const char *text, int64_t *unix_ns)
         }
     }
     if (*p || tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 ||
-        tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
+        tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60 || tm.tm_year < FIRST_YEAR ||
+        tm.tm_year > LAST_YEAR)
         return false;
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;

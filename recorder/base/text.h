@@ -29,7 +29,8 @@ bool text_unhex(void *to, size_t length, const char *hex);
 #define TEXT_TIME_SIZE 28
 void text_time(char to[TEXT_TIME_SIZE], int64_t unix_ns);
 
-/* Reads RFC 3339 date-times (Z or an offset), or a plain date YYYY-MM-DD (midnight UTC). */
+/* Reads RFC 3339 date-times (Z or an offset), or a plain date YYYY-MM-DD (midnight UTC), from
+ * the years 1700 to 2240: others do not fit. */
 bool text_parse_time(const char *text, int64_t *unix_ns);
 
 #endif

@@ -64,6 +64,17 @@ static void times_are_read_and_written_in_utc(void **state)
     assert_false(text_parse_time("2026-11-23T20:22", &ns));
     assert_false(text_parse_time("2026-13-23", &ns));
     assert_false(text_parse_time("yesterday", &ns));
+    assert_false(text_parse_time("2026-11-23T-1:+2: 3Z", &ns));
+}
+
+static void a_time_that_nanoseconds_cannot_hold_is_refused(void **state)
+{
+    (void)state;
+    int64_t ns;
+    assert_false(text_parse_time("0001-01-01T00:00:00-23:59", &ns));
+    assert_false(text_parse_time("9999-12-31T23:59:59Z", &ns));
+    assert_true(text_parse_time("2240-12-31T23:59:59.999999999-99:99", &ns));
+    assert_true(text_parse_time("1700-01-01T00:00:00+99:99", &ns));
 }
 
 static void ids_sort_by_time_and_carry_it(void **state)
@@ -88,6 +99,7 @@ int main(void)
         cmocka_unit_test(escaping_never_splits_a_character_at_the_end),
         cmocka_unit_test(utf8_is_what_unicode_says),
         cmocka_unit_test(times_are_read_and_written_in_utc),
+        cmocka_unit_test(a_time_that_nanoseconds_cannot_hold_is_refused),
         cmocka_unit_test(ids_sort_by_time_and_carry_it),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
