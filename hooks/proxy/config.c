@@ -15,9 +15,13 @@
 static const cfg_opt_t *seen[MAX_SEEN];
 static size_t seen_count;
 
+/* Some errors of syntax the parser does not report; then we do. */
+static int reported;
+
 static void report(cfg_t *cfg, const char *format, va_list arguments)
 {
     char text[1024];
+    reported = 1;
     vsnprintf(text, sizeof(text), format, arguments);
     log_error("%s:%d: %s", cfg->filename, cfg->line, text);
 }
@@ -233,8 +237,12 @@ int config_read(const char *path, int fd, struct proxy_config *config)
     }
     config->parsed = cfg;
     seen_count = 0;
-    if (cfg_parse_fp(cfg, file) != CFG_SUCCESS)
+    reported = 0;
+    if (cfg_parse_fp(cfg, file) != CFG_SUCCESS) {
+        if (!reported)
+            log_error("%s:%d: syntax error at or before this line", path, cfg->line);
         goto out;
+    }
     if (cfg_size(cfg, "listen") == 0) {
         cfg_error(cfg, "listen: missing");
         goto out;

@@ -53,7 +53,7 @@ static void record(struct fuzz_input *input, const struct buffer *cast, struct b
     progress.chunk.size = fuzz_number(input, width);
     progress.chunk.cast_size = progress.cast_size;
     progress.chunk.time_ns = progress.journal_time_ns;
-    if (progress.chunk.offset <= cast->length &&
+    if (cast->length && progress.chunk.offset <= cast->length &&
         progress.chunk.size <= cast->length - progress.chunk.offset)
         fuzz_require(sha256(cast->data + progress.chunk.offset, progress.chunk.size,
                             progress.chunk.sha256) == 0);

@@ -6,7 +6,7 @@ static int see(void *context, const char *path, const char *text)
 {
     unsigned *elements = context;
     ++*elements;
-    fuzz_require(*path && *path != '/' && strlen(path) < XML_MAX_PATH);
+    fuzz_require(strlen(path) < XML_MAX_PATH);
     fuzz_require(strlen(text) <= XML_MAX_TEXT);
     return 0;
 }
