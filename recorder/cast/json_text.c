@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "recorder/base/error.h"
-#include "recorder/cast/plain_run.h"
+#include "recorder/cast/text_run.h"
 
 struct escape {
     char text[7];
@@ -19,15 +19,18 @@ struct escape {
         "\\" letter, 2                                                                             \
     }
 
-/* RFC 8259, 7: control characters must be escaped. The rest of the ASCII characters are here only
- * to be found by the same look-up. */
-static const struct escape escapes[0x80] = {
-    CODE("00"), CODE("01"), CODE("02"),          CODE("03"),           CODE("04"), CODE("05"),
-    CODE("06"), CODE("07"), SHORT("b"),          SHORT("t"),           SHORT("n"), CODE("0b"),
-    SHORT("f"), SHORT("r"), CODE("0e"),          CODE("0f"),           CODE("10"), CODE("11"),
-    CODE("12"), CODE("13"), CODE("14"),          CODE("15"),           CODE("16"), CODE("17"),
-    CODE("18"), CODE("19"), CODE("1a"),          CODE("1b"),           CODE("1c"), CODE("1d"),
-    CODE("1e"), CODE("1f"), ['"'] = SHORT("\""), ['\\'] = SHORT("\\"),
+/* RFC 8259, 7: control characters must be escaped. The rest of the ASCII characters have a length
+ * of 0. */
+#define ONLCR 0x80 /* the place of the line feed that becomes CR LF */
+
+static const struct escape escapes[0x81] = {
+    CODE("00"), CODE("01"), CODE("02"),          CODE("03"),           CODE("04"),
+    CODE("05"), CODE("06"), CODE("07"),          SHORT("b"),           SHORT("t"),
+    SHORT("n"), CODE("0b"), SHORT("f"),          SHORT("r"),           CODE("0e"),
+    CODE("0f"), CODE("10"), CODE("11"),          CODE("12"),           CODE("13"),
+    CODE("14"), CODE("15"), CODE("16"),          CODE("17"),           CODE("18"),
+    CODE("19"), CODE("1a"), CODE("1b"),          CODE("1c"),           CODE("1d"),
+    CODE("1e"), CODE("1f"), ['"'] = SHORT("\""), ['\\'] = SHORT("\\"), [ONLCR] = {"\\r\\n", 4},
 };
 
 char *json_text_write(char *to, const uint8_t **from, const uint8_t *limit, const uint8_t *end,
@@ -36,28 +39,28 @@ char *json_text_write(char *to, const uint8_t **from, const uint8_t *limit, cons
     const uint8_t *p = *from;
     *state = UTF8_GOOD;
     while (p < limit) {
-        size_t run = plain_run(p, (size_t)(limit - p));
-        memcpy(to, p, run);
-        to += run;
-        p += run;
-        if (p == limit)
-            break;
+        if (*p < 0x80 && escapes[*p].length) {
+            const struct escape *escape = &escapes[*p == '\n' && onlcr ? ONLCR : *p];
+            memcpy(to, escape->text, sizeof(escape->text));
+            to += escape->length;
+            p++;
+            continue;
+        }
         if (*p >= 0x80) {
             *state = utf8_next(p, (size_t)(end - p), length);
             if (*state != UTF8_GOOD)
                 break;
-            memcpy(to, p, *length);
-            to += *length;
-            p += *length;
-        } else if (*p == '\n' && onlcr) {
-            memcpy(to, "\\r\\n", 4);
-            to += 4;
-            p++;
-        } else {
-            const struct escape *escape = &escapes[*p++];
-            memcpy(to, escape->text, sizeof(escape->text));
-            to += escape->length;
+            if (*length > (size_t)(limit - p)) {
+                memcpy(to, p, *length);
+                to += *length;
+                p += *length;
+                break;
+            }
         }
+        /* It begins with a whole character, so it is not empty. */
+        size_t run = text_run_copy(to, p, (size_t)(limit - p));
+        to += run;
+        p += run;
     }
     *from = p;
     return to;
