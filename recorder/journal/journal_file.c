@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 int journal_file_make(struct journal_file *file, int directory, const char *name, bool named,
@@ -87,6 +88,27 @@ int journal_file_allocate(int fd, uint64_t from, uint64_t to, struct error *erro
             return write_zeros(fd, from, to, error);
         if (errno != EINTR)
             return error_system(error, "cannot give it space");
+    }
+}
+
+void journal_file_fill(int fd, uint64_t from, uint64_t to)
+{
+    /* One long write of few zeros: its length decides how large the folios are. */
+    enum { PARTS = 16 };
+    static char zeros[16384];
+    struct iovec parts[PARTS];
+    while (from < to) {
+        int count = 0;
+        size_t left = (size_t)(to - from);
+        for (; count < PARTS && left; count++) {
+            size_t length = left < sizeof(zeros) ? left : sizeof(zeros);
+            parts[count] = (struct iovec){.iov_base = zeros, .iov_len = length};
+            left -= length;
+        }
+        ssize_t wrote = pwritev(fd, parts, count, (off_t)from);
+        if (wrote <= 0)
+            return;
+        from += (uint64_t)wrote;
     }
 }
 

@@ -34,6 +34,10 @@ void journal_file_close(struct journal_file *file);
 __attribute__((warn_unused_result)) int journal_file_allocate(int fd, uint64_t from, uint64_t to,
                                                               struct error *error);
 
+/* Brings [from, to) of the file into memory by writing zeros, which is only for a part that was
+ * never anything else. What cannot be written stays as it is: it reads as zeros anyhow. */
+void journal_file_fill(int fd, uint64_t from, uint64_t to);
+
 /* Opens a journal again by its name, if it is still the same file. */
 __attribute__((warn_unused_result)) int journal_file_open(int directory, const char *name,
                                                           int flags, dev_t device, ino_t inode,

@@ -12,7 +12,10 @@
 
 /* The window starts small, because most sessions are, and doubles as the session proves busy. */
 #define FIRST_WINDOW ((uint64_t)64 << 10)
-#define LARGEST_WINDOW ((uint64_t)1 << 20)
+
+/* A busy session's windows begin and end at multiples of this, what a page table covers: only so
+ * does the kernel map a large folio by one fault and not page by page. */
+#define LARGEST_WINDOW ((uint64_t)2 << 20)
 
 /* Space that is mapped and allocated beyond the published end at all times, so that a session on a
  * full disk can still say where it has a gap and how it ended. */
@@ -63,11 +66,11 @@ static int map(int fd, uint64_t from, uint64_t to, void **mapping, struct error 
     return 0;
 }
 
-/* Allocates up to `to` and moves the window to [page of `end`, to). On failure the old window is
- * still in place. */
-static int move_window(struct journal *journal, int fd, uint64_t to, struct error *error)
+/* Allocates up to `to` and moves the window to [from, to), which has `end` in it. On failure the
+ * old window is still in place. */
+static int move_window(struct journal *journal, int fd, uint64_t from, uint64_t to,
+                       struct error *error)
 {
-    uint64_t from = page_start(journal->end);
     void *window;
     int rc = journal_file_allocate(fd, journal->window_end, to, error);
     if (!rc)
@@ -82,6 +85,16 @@ static int move_window(struct journal *journal, int fd, uint64_t to, struct erro
     return 0;
 }
 
+/* Takes the pages from `end` on together, before they are needed: half the cost of one fault at a
+ * time. Not the pages before, whose space may have been given back. Where the kernel cannot (before
+ * 5.14), they come one at a time. */
+static void populate(const struct journal *journal)
+{
+    uint64_t from = page_start(journal->end);
+    madvise(journal->window + (from - journal->window_start), (size_t)(journal->window_end - from),
+            MADV_POPULATE_WRITE);
+}
+
 /* Moves the window on, so that `need` bytes from `end` on are in it. */
 __attribute__((noinline)) static int grow(struct journal *journal, uint64_t need,
                                           struct error *error)
@@ -91,18 +104,24 @@ __attribute__((noinline)) static int grow(struct journal *journal, uint64_t need
     int rc = journal_file_open(journal->directory, journal->name, O_RDWR, journal->device,
                                journal->inode, &fd, &cause);
     if (!rc) {
-        uint64_t least = page_end(journal->end + need);
-        rc = move_window(journal, fd, least + journal->next_window, &cause);
-        /* A busy session: taking its pages together costs half of taking them one fault at a time.
-         * Where the kernel cannot (before 5.14), they come one at a time. */
+        uint64_t from = page_start(journal->end), least = page_end(journal->end + need);
+        uint64_t to = least + journal->next_window, old_end = journal->window_end;
+        bool largest = journal->next_window >= LARGEST_WINDOW;
+        if (largest) {
+            from = journal->end & ~(LARGEST_WINDOW - 1);
+            to = (least + LARGEST_WINDOW - 1) & ~(LARGEST_WINDOW - 1);
+        }
+        rc = move_window(journal, fd, from, to, &cause);
+        /* Writing makes large folios where the file system has them, and faults do not. */
+        if (!rc && largest)
+            journal_file_fill(fd, old_end, to);
         if (!rc)
-            madvise(journal->window, (size_t)(journal->window_end - journal->window_start),
-                    MADV_POPULATE_WRITE);
+            populate(journal);
         if (!rc && journal->next_window < LARGEST_WINDOW)
             journal->next_window *= 2;
         /* The disk's last bytes are good for this event, if not for the next ones. */
         if (rc == ERR_NO_SPACE)
-            rc = move_window(journal, fd, least, &cause);
+            rc = move_window(journal, fd, page_start(journal->end), least, &cause);
         close(fd);
     }
     return rc ? error_set(error, rc, "journal %s: %s", journal->name, cause.text) : 0;
@@ -214,7 +233,7 @@ static int create(struct journal *journal, bool named, const struct buffer *meta
     }
     journal->device = info.st_dev;
     journal->inode = info.st_ino;
-    rc = move_window(journal, file.fd,
+    rc = move_window(journal, file.fd, page_start(journal->end),
                      page_end(JOURNAL_HEADER_SIZE + meta->length + ROOM) + FIRST_WINDOW, error);
     if (rc)
         goto out;

@@ -7,12 +7,13 @@
 
 #include "plugin/recording_plugin.h"
 #include "recorder/journal/journal.h"
+#include "recorder/journal/journal_file.h"
 #include "tests/bench/bench.h"
 
 #define ROUNDS 7
-#define VOLUME ((size_t)8 << 20) /* bytes a round writes */
-#define FIRST_WINDOW ((size_t)64 << 10)
-#define LARGEST_WINDOW ((size_t)1 << 20)
+#define VOLUME ((size_t)8 << 20)          /* bytes a round writes */
+#define FIRST_WINDOW ((uint64_t)64 << 10) /* these two as in journal_writer.c */
+#define LARGEST_WINDOW ((uint64_t)2 << 20)
 #define BLOCK_MAX ((size_t)64 << 10)
 
 static char block[BLOCK_MAX];
@@ -115,33 +116,35 @@ static double by_memcpy(size_t length, size_t calls)
     if (fd < 0)
         give_up("copy", "cannot be made");
     char *window = NULL;
-    size_t size = FIRST_WINDOW / 2, at = 0, end = 0;
-    off_t offset = 0;
+    uint64_t start = 0, at = 0, end = 0, size = FIRST_WINDOW / 2;
     double begun = thread_ns();
     for (size_t i = 0; i < calls; i++) {
         if (at + length > end) {
+            uint64_t old_end = end;
             if (window)
-                munmap(window, end);
-            offset += (off_t)end;
-            if (size < LARGEST_WINDOW)
-                size *= 2;
-            end = size > length ? size : length;
-            if (fallocate(fd, 0, offset, (off_t)end))
+                munmap(window, end - start);
+            size = size < LARGEST_WINDOW ? size * 2 : size;
+            bool largest = size == LARGEST_WINDOW;
+            uint64_t mask = (largest ? LARGEST_WINDOW : 4096) - 1;
+            start = at & ~mask;
+            end = (at + length + (largest ? 0 : size) + mask) & ~mask;
+            if (journal_file_allocate(fd, old_end, end, NULL))
                 give_up("copy", "no space");
-            window = mmap(NULL, end, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
+            window = mmap(NULL, end - start, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)start);
             if (window == MAP_FAILED)
                 give_up("copy", "cannot be mapped");
-            madvise(window, end, MADV_DONTFORK);
-            madvise(window, end, MADV_POPULATE_WRITE);
-            at = 0;
+            madvise(window, end - start, MADV_DONTFORK);
+            if (largest)
+                journal_file_fill(fd, old_end, end);
+            madvise(window + (old_end - start), end - old_end, MADV_POPULATE_WRITE);
         }
-        memcpy(window + at, block, length);
+        memcpy(window + (at - start), block, length);
         /* Else the compiler could leave out what nobody reads. */
-        __asm__ volatile("" : : "r"(window + at) : "memory");
+        __asm__ volatile("" : : "r"(window + (at - start)) : "memory");
         at += length;
     }
     double took = thread_ns() - begun;
-    munmap(window, end);
+    munmap(window, end - start);
     close(fd);
     unlinkat(folder, "copy", 0);
     return took / (double)calls;
