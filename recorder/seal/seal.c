@@ -181,11 +181,20 @@ static int sync_sealed(struct sealer *sealer, struct error *error)
 int sealer_sync(struct sealer *sealer, struct error *error)
 {
     int64_t now = clock_monotonic_ns(sealer->clock);
-    if (sealer->complete || !sealer->reader ||
-        now - sealer->synced < SEAL_SYNC_SECONDS * NS_PER_SECOND)
+    if (!sealer->reader || now - sealer->synced < SEAL_SYNC_SECONDS * NS_PER_SECOND)
         return 0;
-    sealer->synced = now;
-    int rc = 0;
+    return sealer_sync_now(sealer, error);
+}
+
+int sealer_sync_now(struct sealer *sealer, struct error *error)
+{
+    if (sealer->complete)
+        return 0;
+    bool reopened = !sealer->reader; /* as after a failure: what it failed at stays due */
+    int rc = sealer_read_on(sealer, error);
+    if (rc)
+        return rc;
+    sealer->synced = clock_monotonic_ns(sealer->clock);
     uint64_t end = sealer->done.journal_offset + journal_reader_pending(sealer->reader);
     if (end != sealer->synced_end) {
         rc = journal_reader_sync(sealer->reader, error);
@@ -201,5 +210,7 @@ int sealer_sync(struct sealer *sealer, struct error *error)
         else if (!sealer->keep_journal && !sealer->end)
             journal_reader_release(sealer->reader, sealer->done.journal_offset);
     }
+    if (reopened)
+        sealer_read_again(sealer);
     return rc;
 }

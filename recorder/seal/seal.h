@@ -61,6 +61,9 @@ sealer_run(struct sealer *sealer, struct seal_worker *worker, bool flush, struct
 /* Syncs journal and sealed chunks if SEAL_SYNC_SECONDS have passed since the last time. */
 __attribute__((warn_unused_result)) int sealer_sync(struct sealer *sealer, struct error *error);
 
+/* The same now, whatever was synced when: on a full disk, to get the journal's space back. */
+__attribute__((warn_unused_result)) int sealer_sync_now(struct sealer *sealer, struct error *error);
+
 /* Whether sealer_run() would have something to do. Cheap: no system call while the session is
  * live, except once in a while to see whether the writer is gone. */
 bool sealer_due(struct sealer *sealer);

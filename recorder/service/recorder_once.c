@@ -95,9 +95,15 @@ static int seal_and_upload(struct once *once, struct spool *spool, struct settin
         rc = uploader_new(spool, settings, clock, &upload, &once->uploader, error);
     if (rc)
         goto out;
-    while (sealing_pass(sealing, INT64_MAX))
-        ;
-    uploader_wait(once->uploader, UINT_MAX);
+    size_t before;
+    do {
+        before = sealing_count(sealing);
+        sealing_retry(sealing);
+        while (sealing_pass(sealing, INT64_MAX))
+            ;
+        uploader_wait(once->uploader, UINT_MAX);
+        /* On a full disk, what was uploaded has made space to seal more. */
+    } while (sealing_problem(sealing)->code == ERR_NO_SPACE && sealing_count(sealing) < before);
     rc = take_stock(once, spool, sealing, error);
 out:
     sealing_free(sealing);

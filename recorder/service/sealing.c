@@ -219,6 +219,9 @@ static bool run(struct sealing *sealing, struct session *session)
 {
     struct error error = ERROR_INIT;
     int rc = sealer_run(session->sealer, sealing->worker, false, &error);
+    /* On a full disk: what is sealed so far gives back its journal's space once it is synced. */
+    if (rc == ERR_NO_SPACE && sealer_sync_now(session->sealer, NULL) == 0)
+        rc = sealer_run(session->sealer, sealing->worker, false, &error);
     if (rc < 0) {
         fail(sealing, session, &error);
         return false;
@@ -285,6 +288,12 @@ bool sealing_pass(struct sealing *sealing, int64_t until)
         sealing->problem = ERROR_INIT;
     }
     return more;
+}
+
+void sealing_retry(struct sealing *sealing)
+{
+    for (size_t i = 0; i < sealing->count; i++)
+        sealing->sessions[i]->retry_at = 0;
 }
 
 void sealing_sync(struct sealing *sealing)

@@ -42,6 +42,9 @@ __attribute__((warn_unused_result)) int sealing_orphans(struct sealing *sealing,
  * there is more to do at once. */
 bool sealing_pass(struct sealing *sealing, int64_t until);
 
+/* Sessions that wait after a failure are tried in the next pass: there may be space again. */
+void sealing_retry(struct sealing *sealing);
+
 /* Syncs what is due to be synced. */
 void sealing_sync(struct sealing *sealing);
 

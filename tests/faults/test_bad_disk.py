@@ -5,9 +5,11 @@ The part that needs the mount runs as a child of `unshare`: this file, with the 
 
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -20,6 +22,7 @@ from lab.lab import Lab  # noqa: E402
 from lab.process import run, wait_until  # noqa: E402
 
 SIZE = 2 << 20
+MUCH = "head -c 3000000 /dev/urandom | base64 -w0 | head -c 4000000; "
 REFUSED, RECORDING_ENDED = 126, 124  # castbucket-shell --help
 UNSHARE = (["unshare", "-m"], ["unshare", "-rm"])
 
@@ -79,7 +82,7 @@ def full_when_it_opens(disk):
 
 
 def full_in_the_middle_ends(disk):
-    done = disk.record("end", "head -c 4000000 /dev/urandom; echo; echo still here >&2; sleep 60")
+    done = disk.record("end", MUCH + "echo; echo still here >&2; sleep 60")
     assert done.returncode == RECORDING_ENDED, done.returncode
     assert len(done.stdout) < SIZE
     (one,) = disk.recover()
@@ -89,13 +92,15 @@ def full_in_the_middle_ends(disk):
 
 
 def full_in_the_middle_goes_on(disk, policy):
-    done = disk.record(policy, "head -c 4000000 /dev/urandom; exit 5")
+    done = disk.record(policy, MUCH + "exit 5")
     assert (done.returncode, len(done.stdout)) == (5, 4000000)
     (one,) = disk.recover()
-    assert done.stdout.startswith(one.shown) and len(one.shown) > SIZE // 4
+    # Smaller events may still fit after the first that did not: there can be several gaps.
+    assert len(os.path.commonprefix([done.stdout, one.shown])) > SIZE // 4
     assert one.manifest["lost_bytes"] == len(done.stdout) - len(one.shown)
     assert (one.manifest["end"], one.manifest["exit_status"]) == ("exited", 5)
-    assert any(str(one.manifest["lost_bytes"]) in text for text in one.markers), one.markers
+    gaps = [int(number) for text in one.markers for number in re.findall(r"\d+", text)]
+    assert sum(gaps) == one.manifest["lost_bytes"], one.markers
 
 
 def full_in_the_middle_refuses(disk):
@@ -113,7 +118,6 @@ def a_gap_is_marked_where_it_is(disk):
                "while ! test -e %(flag)s.go; do sleep 0.02; done; head -c 300000 /dev/urandom; "
                "touch %(flag)s.lost; while ! test -e %(flag)s.end; do sleep 0.02; done; "
                "echo after the gap") % {"flag": flag}
-    import threading
     shown = []
     session = threading.Thread(target=lambda: shown.append(disk.record("continue", command)))
     session.start()
@@ -138,20 +142,18 @@ def a_gap_is_marked_where_it_is(disk):
 
 
 def uploads_alone_bring_it_back(disk):
-    """Finished sessions fill the disk to the last byte. Nobody makes space but the recorder."""
+    """Finished sessions fill it until new ones are refused. Nobody makes space but the recorder."""
     shown = []
     while True:
         done = disk.record("end", "head -c 150000 /dev/urandom")
         if done.returncode:
             break
         shown.append(done.stdout)
-    disk.fill()
-    assert disk.free == 0
-    assert disk.record("end", "echo ran").returncode == REFUSED
+    while disk.record("end", "echo ran").returncode != REFUSED:
+        pass
     found = disk.recover()
     whole = [one.shown for one in found if one.manifest["end"] == "exited"]
-    assert whole == shown and len(shown) >= 3
-    disk.empty()
+    assert [one for one in whole if one != b"ran\n"] == shown and len(shown) >= 3
     assert disk.record("end", "echo ran").returncode == 0
 
 
