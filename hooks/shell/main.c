@@ -15,6 +15,7 @@
 #include "hooks/shell/child.h"
 #include "hooks/shell/options.h"
 #include "hooks/shell/relay.h"
+#include "hooks/shell/sftp.h"
 #include "hooks/shell/terminal.h"
 
 /* What the plugin is told of the session; the strings that are made here. */
@@ -56,7 +57,7 @@ static void connection_facts(struct facts *facts)
 }
 
 static void gather(struct facts *facts, const struct options *options, const char *command,
-                   bool terminal, const struct winsize *size)
+                   enum recording_kind kind, bool terminal, const struct winsize *size)
 {
     const struct passwd *user = getpwuid(getuid());
     *facts = (struct facts){0};
@@ -74,7 +75,7 @@ static void gather(struct facts *facts, const struct options *options, const cha
         .command = command,
         .term = terminal ? getenv("TERM") : NULL,
         .connection_id = facts->connection,
-        .kind = command ? RECORDING_EXEC : RECORDING_SHELL,
+        .kind = kind,
         .has_terminal = terminal,
         .columns = terminal ? size->ws_col : 0,
         .rows = terminal ? size->ws_row : 0,
@@ -166,6 +167,7 @@ int main(int argc, char **argv)
     struct winsize size = {0};
     struct facts facts;
     struct command command = {0};
+    char *sftp = NULL;
     int status;
 
     open_standard_descriptors();
@@ -175,8 +177,18 @@ int main(int argc, char **argv)
     sigaction(SIGPIPE, NULL, &command.pipe);
     command.shell = options.shell ? options.shell : child_default_shell();
     command.text = options.command ? options.command : getenv("SSH_ORIGINAL_COMMAND");
+    const char *recorded = command.text;
+    int kind = command.text ? RECORDING_EXEC : RECORDING_SHELL;
+    if (!options.command && sftp_is_internal(command.text)) {
+        command.text = sftp = sftp_command(command.text);
+        if (!sftp)
+            return EXIT_NOT_STARTED;
+        recorded = "sftp";
+        kind = RECORDING_SUBSYSTEM;
+    }
     if (plugin_host_load(&host, options.plugin, options.settings, "castbucket-shell", &error)) {
         fprintf(stderr, "castbucket-shell: %s\n", error.text);
+        free(sftp);
         return EXIT_NOT_STARTED;
     }
     if (!options.log_to_stderr) {
@@ -184,17 +196,20 @@ int main(int argc, char **argv)
         host.host.log = to_syslog;
     }
     bool terminal = terminal_get(&modes, &size);
-    gather(&facts, &options, command.text, terminal, &size);
+    gather(&facts, &options, recorded, kind, terminal, &size);
     host.plugin->session_open(host.instance, &facts.info, &session, &answer);
     if (answer.decision == RECORDING_RECORD) {
         status = run(host.plugin, session, &command, terminal, &modes, &size);
     } else if (answer.decision == RECORDING_IGNORE) {
         plugin_host_unload(&host);
-        return child_exec(&command);
+        status = child_exec(&command);
+        free(sftp);
+        return status;
     } else {
         fprintf(stderr, "castbucket-shell: refused: %s\n", answer.reason);
         status = EXIT_REFUSED;
     }
     plugin_host_unload(&host);
+    free(sftp);
     return status;
 }
