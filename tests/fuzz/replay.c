@@ -5,16 +5,16 @@
 
 #include "tests/fuzz/fuzz.h"
 
-#define MAX_INPUT (1 << 20)
+#define LARGEST_INPUT (1 << 20)
 
 static unsigned inputs;
 
 static void replay_file(const char *path)
 {
     FILE *file = fopen(path, "rb");
-    uint8_t *whole = malloc(MAX_INPUT);
+    uint8_t *whole = malloc(LARGEST_INPUT);
     fuzz_require(file && whole);
-    size_t size = fread(whole, 1, MAX_INPUT, file);
+    size_t size = fread(whole, 1, LARGEST_INPUT, file);
     fclose(file);
     /* A block of exactly its size, so that a read past its end is seen. */
     uint8_t *data = malloc(size ? size : 1);
