@@ -73,8 +73,7 @@ static inline void fill_like_a_log(char *to, size_t length)
         "\033[36m@@ -12,7 +12,9 @@\033[m static int number_of(const char *text)\r\n",
         "     for (size_t i = 0; i < count && values[i] != wanted; i++)\r\n",
         "\033[31m-        return -1; /* there is none */\033[m\r\n",
-        "\033[32m+\033[m\033[32m        return error_set(error, ERR_NOT_FOUND, \"no %s\", "
-        "n);\033[m\r\n",
+        "\033[32m+\033[m\033[32m        return error_set(error, NOT_FOUND, text);\033[m\r\n",
         " \r\n",
     };
     uint32_t state = 1;

@@ -67,6 +67,12 @@ def main():
             rate = {name: SIZE / 1e6 / median(values) for name, values in took.items()}
         finally:
             lab.close()
+        ids = {name.split(".")[0] for place in (lab.spool, os.path.join(folder, "store"))
+               for _, _, names in os.walk(place) for name in names
+               if name.endswith((".cast.gz", ".journal"))}
+        if len(ids) != 1 + CONNECTS + ROUNDS:
+            raise SystemExit("%d sessions were recorded, not %d" % (
+                len(ids), 1 + CONNECTS + ROUNDS))
         for against, name, target_ratio in (("off", "proxy, recording off", 0.97),
                                             ("hop", "OpenSSH, two hops", 1.0),
                                             ("direct", "ssh without proxy", None)):
