@@ -311,18 +311,24 @@ static void close_upstream(struct relay *relay)
 
 /* Nobody is there any more for what still comes, but for the exit status: OpenSSH's client closes
  * as soon as it has seen the end of input and output, and then waits for the status and our close.
- */
+ * Then what it sent before still goes on its way, and the far side is not closed before it has said
+ * how it ended: sshd, once closed, may not say it any more. */
 static void after_client_close(struct relay *relay)
 {
-    stream_discard(&relay->input);
+    bool finished = relay->running && !relay->ended && relay->client_eof && relay->upstream_eof;
+    if (!finished)
+        stream_discard(&relay->input);
     stream_discard(&relay->output);
     stream_discard(&relay->errors);
+    if (finished)
+        pass_on_eof(relay);
     if (relay->running && !relay->ended && !relay->exited && !relay->signaled &&
         !relay->upstream_eof && !relay->upstream_closed && !relay->lost) {
         relay->lost = "the client closed the session";
         relay_close_recording(relay);
     }
-    close_upstream(relay);
+    if (!finished || relay->exited || relay->signaled || relay->upstream_closed)
+        close_upstream(relay);
     pass_on_exit(relay);
     if (relay->close_to_upstream && (relay->upstream_closed || relay->ended || !relay->upstream)) {
         relay_close_recording(relay);

@@ -270,6 +270,17 @@ def test_a_control_master_gives_a_recording_for_each_channel(stage):
     assert "lost the client closed the session" in [one.end for one in sessions]
 
 
+def test_input_arrives_whole_and_the_status_comes_though_output_ended_first(stage):
+    stage.start()
+    path = stage.directory + "/arrived"
+    data = b"0123456789abcdef" * 200000
+    command = "exec >&- 2>&-; sleep 0.2; cat > %s; sleep 0.2; exit 7" % path
+    assert stage.ssh("web-1", command, input=data).returncode == 7
+    with open(path, "rb") as arrived:
+        assert arrived.read() == data
+    assert [one.end for one in stage.sessions()] == ["exited 7"]
+
+
 def test_the_environment_is_the_far_sides_decision(stage):
     done = stage.start().ssh("-o", "SetEnv=GREETING='hello there' LC_X=1", "web-1",
                              'echo "$GREETING $LC_X"')
