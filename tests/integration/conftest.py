@@ -1,6 +1,7 @@
 """What the integration tests stand on. BUILD=dir (default: build) says whose programs are tested."""
 
 import os
+import signal
 import sys
 
 import pytest
@@ -15,6 +16,11 @@ from rgw import Gateway  # noqa: E402
 
 
 def pytest_configure(config):
+    # Started with nohup or in a script's background, some are ignored; what is ignored is inherited,
+    # and no shell can trap it.
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "smoke: the few that also run under slow sanitizers")
 
 

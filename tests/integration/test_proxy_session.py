@@ -24,7 +24,7 @@ def test_a_terminal_session_is_in_the_bucket_by_itself_and_plays_back(lab):
     screen.send("exit 5\n")
     assert screen.finish() == 5
 
-    entries = wait_until(lambda: lab.ls("acme"), what="the upload")
+    entries = wait_until(lambda: complete(lab), what="the upload")
     assert len(entries) == 1
     entry = entries[0]
     assert (entry["socket"], entry["user"]) == ("web-1", "alice")
@@ -48,13 +48,18 @@ def ask(screen):
     return screen.seen[start:].decode()
 
 
+def complete(lab):
+    """What is listed without a manifest is still on its way."""
+    return [entry for entry in lab.ls("acme") if entry["complete"]]
+
+
 def test_exit_status_and_stderr_come_through_and_are_recorded(lab):
     lab.organization("acme", ["web-1"])
     alice = lab.person()
     lab.proxy({"web-1": lab.target()}, [alice])
     done = alice.ssh("web-1", "cat; echo problem >&2; exit 3", input=b"typed\n")
     assert (done.returncode, done.stdout, done.stderr) == (3, b"typed\n", b"problem\n")
-    entry = wait_until(lambda: lab.ls("acme"), what="the upload")[0]
+    entry = wait_until(lambda: complete(lab), what="the upload")[0]
     assert entry["exit_status"] == 3
     shown = lab.castbucket("get", entry["id"], "--org", "acme", "--raw").raw
     assert sorted(shown.splitlines()) == [b"problem", b"typed"]
