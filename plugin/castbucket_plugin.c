@@ -50,8 +50,8 @@ static void destroy(struct recording_instance *instance)
     settings_watch_free(instance->watch);
     pthread_mutex_destroy(&instance->lock);
     free(instance->settings_path);
+    log_output_remove(&instance->log);
     free(instance);
-    log_set_sink(NULL, NULL);
 }
 
 static int create(const struct recording_host *host, const char *settings,
@@ -80,7 +80,8 @@ static int create(const struct recording_host *host, const char *settings,
         error_set(&cause, ERR_NO_MEMORY, "%s: cannot make the path absolute", settings);
         goto failed;
     }
-    log_set_sink(log_to_host, sink.context);
+    made->log = (struct log_output){.sink = log_to_host, .context = sink.context};
+    log_output_add(&made->log);
     if (settings_watch_new(made->settings_path, &made->watch, &cause))
         goto failed;
     *instance = made;

@@ -7,6 +7,7 @@
 
 #include "plugin/recording_plugin.h"
 #include "recorder/base/error.h"
+#include "recorder/base/log.h"
 #include "recorder/service/recorder.h"
 #include "recorder/settings/settings.h"
 #include "recorder/spool/spool.h"
@@ -20,6 +21,7 @@ struct open_spool {
 
 struct recording_instance {
     const struct recording_host *host;
+    struct log_output log;
     char *settings_path; /* absolute, because the host may change its working directory */
     struct settings_watch *watch;
     pthread_mutex_t lock; /* guards what follows */

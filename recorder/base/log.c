@@ -1,5 +1,6 @@
 #include "recorder/base/log.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -12,14 +13,35 @@ static void to_standard_error(void *context, enum log_level level, const char *l
     fprintf(stderr, "castbucket: %s: %s\n", names[level], line);
 }
 
-static log_sink *current_sink = to_standard_error;
-static void *current_context;
+/* Read while a line is written, so that no sink goes away under it. */
+static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
+static struct log_output base = {.sink = to_standard_error};
+static struct log_output *top = &base;
 static enum log_level current_level = LOG_LEVEL_INFO;
 
 void log_set_sink(log_sink *sink, void *context)
 {
-    current_sink = sink ? sink : to_standard_error;
-    current_context = sink ? context : NULL;
+    base.sink = sink ? sink : to_standard_error;
+    base.context = sink ? context : NULL;
+}
+
+void log_output_add(struct log_output *output)
+{
+    pthread_rwlock_wrlock(&lock);
+    output->below = top;
+    top = output;
+    pthread_rwlock_unlock(&lock);
+}
+
+void log_output_remove(struct log_output *output)
+{
+    pthread_rwlock_wrlock(&lock);
+    struct log_output **at = &top;
+    while (*at && *at != output)
+        at = &(*at)->below;
+    if (*at)
+        *at = output->below;
+    pthread_rwlock_unlock(&lock);
 }
 
 void log_set_level(enum log_level level)
@@ -37,5 +59,7 @@ void log_line(enum log_level level, const char *format, ...)
     vsnprintf(raw, sizeof(raw), format, arguments);
     va_end(arguments);
     text_escape(line, sizeof(line), raw);
-    current_sink(current_context, level, line);
+    pthread_rwlock_rdlock(&lock);
+    top->sink(top->context, level, line);
+    pthread_rwlock_unlock(&lock);
 }

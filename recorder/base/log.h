@@ -13,6 +13,20 @@ typedef void log_sink(void *context, enum log_level level, const char *line);
 /* NULL: standard error, as "castbucket: level: line". Call before other threads exist. */
 void log_set_sink(log_sink *sink, void *context);
 
+/* For a library, which may be used several times in one process (a plugin's instances): a sink that
+ * goes before what log_set_sink() chose, from log_output_add() to log_output_remove(). There is one
+ * log per process and not one per user of it: every line goes to the sink that was added last of
+ * those still there, whichever instance it is about. Taking one away leaves the others as they
+ * were, and once that returned, nothing calls its sink any more. From any thread, but not from a
+ * sink. The struct is the caller's, and must stay where it is while it is added. */
+struct log_output {
+    log_sink *sink;
+    void *context;
+    struct log_output *below; /* the log's own */
+};
+void log_output_add(struct log_output *output);
+void log_output_remove(struct log_output *output); /* one that was not added: does nothing */
+
 /* Lines above this level are not written. Default: info. */
 void log_set_level(enum log_level level);
 

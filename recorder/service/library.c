@@ -1,22 +1,67 @@
 /* The one symbol of castbucket-recorder.so. */
+#include <pthread.h>
+#include <stdlib.h>
+
 #include "recorder/base/log.h"
 #include "recorder/service/recorder.h"
 
-/* The host's log; set before the recorder's threads exist, and the same for all recorders of a
- * process, as the log itself is. */
-static void (*host_log)(void *context, int level, const char *line);
+/* A recorder that was started, and the log of the host that did; set before its threads exist. */
+struct started {
+    struct log_output output;
+    void (*log)(void *context, int level, const char *line);
+    void *log_context;
+    struct recorder *recorder;
+    struct started *next;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct started *all;
 
 static void pass_on(void *context, enum log_level level, const char *line)
 {
-    host_log(context, (int)level, line);
+    const struct started *started = context;
+    started->log(started->log_context, (int)level, line);
 }
 
 static int start(const char *settings_path, void (*log)(void *context, int level, const char *line),
                  void *log_context, struct recorder **recorder, struct error *error)
 {
-    host_log = log;
-    log_set_sink(log ? pass_on : NULL, log_context);
-    return recorder_start(settings_path, &clock_system, recorder, error);
+    struct started *made = calloc(1, sizeof(*made));
+    if (!made)
+        return error_set(error, ERR_NO_MEMORY, "no memory to start the recorder");
+    made->log = log;
+    made->log_context = log_context;
+    made->output = (struct log_output){.sink = pass_on, .context = made};
+    if (log)
+        log_output_add(&made->output);
+    int rc = recorder_start(settings_path, &clock_system, recorder, error);
+    if (rc) {
+        log_output_remove(&made->output);
+        free(made);
+        return rc;
+    }
+    made->recorder = *recorder;
+    pthread_mutex_lock(&lock);
+    made->next = all;
+    all = made;
+    pthread_mutex_unlock(&lock);
+    return 0;
+}
+
+static void stop(struct recorder *recorder, unsigned milliseconds)
+{
+    pthread_mutex_lock(&lock);
+    struct started **at = &all;
+    while (*at && (*at)->recorder != recorder)
+        at = &(*at)->next;
+    struct started *found = *at;
+    if (found)
+        *at = found->next;
+    pthread_mutex_unlock(&lock);
+    recorder_stop(recorder, milliseconds);
+    if (found)
+        log_output_remove(&found->output);
+    free(found);
 }
 
 extern const struct recorder_library castbucket_recorder_library;
@@ -24,5 +69,5 @@ extern const struct recorder_library castbucket_recorder_library;
 __attribute__((visibility("default"))) const struct recorder_library castbucket_recorder_library = {
     .version = CASTBUCKET_VERSION,
     .start = start,
-    .stop = recorder_stop,
+    .stop = stop,
 };

@@ -586,6 +586,43 @@ static void a_host_that_knows_less_is_served(void **state)
     assert_int_equal(plugin->session_close(NULL, NULL), RECORDING_CONTINUE);
 }
 
+static unsigned other_lines;
+
+static void count_line(void *context, int level, const char *line)
+{
+    (void)context, (void)level, (void)line;
+    other_lines++;
+}
+
+static void destroying_one_instance_leaves_the_log_of_another(void **state)
+{
+    (void)state;
+    struct recording_host second = host;
+    struct recording_instance *other = NULL;
+    second.log = count_line;
+    other_lines = 0;
+    assert_int_equal(plugin->create(&second, settings_path, &other, &error), 0);
+    assert_null(open_session("no-such-socket", false));
+    assert_int_equal(other_lines, 1); /* the last one created gets the lines of both */
+    plugin->destroy(other);
+    size_t before = log_text.length;
+    assert_null(open_session("no-such-socket", false));
+    assert_int_equal(other_lines, 1);
+    assert_true(log_text.length > before);
+
+    /* And the other way round: the first is destroyed, the second still has its log. */
+    assert_int_equal(plugin->create(&second, settings_path, &other, &error), 0);
+    plugin->destroy(instance);
+    instance = other;
+    before = log_text.length;
+    assert_null(open_session("no-such-socket", false));
+    assert_int_equal(other_lines, 2);
+    assert_int_equal(log_text.length, before);
+    /* Here, because `second` is gone in clean_up(). */
+    plugin->destroy(instance);
+    instance = NULL;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, clean_up)
 
 int main(void)
@@ -608,6 +645,7 @@ int main(void)
         TEST(a_session_can_be_opened_in_a_forked_child),
         TEST(sessions_are_carried_by_many_threads_at_once),
         TEST(a_host_that_knows_less_is_served),
+        TEST(destroying_one_instance_leaves_the_log_of_another),
     };
     return cmocka_run_group_tests_name("plugin", tests, NULL, NULL);
 }
