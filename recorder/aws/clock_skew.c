@@ -4,6 +4,9 @@
 
 #include <curl/curl.h>
 
+/* 2200-01-01. Nobody's clock is there, and 64 bits of nanoseconds end in 2262. */
+#define LATEST ((time_t)7258118400)
+
 bool clock_skew_of(const struct http_response *response, const struct clock *clock,
                    int64_t *skew_ns)
 {
@@ -11,7 +14,7 @@ bool clock_skew_of(const struct http_response *response, const struct clock *clo
     if (!http_header(response, "date", text, sizeof(text)))
         return false;
     time_t server = curl_getdate(text, NULL);
-    if (server <= 0)
+    if (server <= 0 || server > LATEST)
         return false;
     *skew_ns = (int64_t)server * NS_PER_SECOND - clock_wall_ns(clock);
     return true;

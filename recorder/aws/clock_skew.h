@@ -9,7 +9,8 @@
 #include "recorder/aws/http.h"
 #include "recorder/base/clock.h"
 
-/* How far the Date header is ahead of our clock, in nanoseconds. False: there is none. */
+/* How far the Date header is ahead of our clock, in nanoseconds. False: there is none, or it is
+ * after the year 2199. */
 bool clock_skew_of(const struct http_response *response, const struct clock *clock,
                    int64_t *skew_ns);
 

@@ -227,7 +227,8 @@ static bool cure_checksums(const struct s3_failure *failure, const struct s3_cal
 static bool cure_acl(const struct s3_failure *failure, const struct s3_call *call,
                      struct s3_learned *learned, struct tried *tried)
 {
-    bool refused = failure->status == 403 ||
+    bool denied = !failure->code[0] || strcmp(failure->code, "AccessDenied") == 0;
+    bool refused = (failure->status == 403 && denied) ||
                    strcmp(failure->code, "AccessControlListNotSupported") == 0;
     if (tried->acl || learned->no_acl || !refused || !has_header(call, is_acl))
         return false;

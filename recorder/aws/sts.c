@@ -185,10 +185,11 @@ static int read_credentials(const struct http_response *response, const struct s
     bool whole = !answer.too_long && credentials->access_key_id[0] &&
                  credentials->secret_access_key[0] && credentials->session_token[0];
     if (rc == 0 && whole) {
-        credentials->expires_ns = answer.expires_ns
-                                      ? answer.expires_ns - skew_ns
-                                      : clock_wall_ns(clock) +
-                                            (int64_t)role->duration_seconds * NS_PER_SECOND;
+        if (!answer.expires_ns)
+            credentials->expires_ns = clock_wall_ns(clock) +
+                                      (int64_t)role->duration_seconds * NS_PER_SECOND;
+        else if (__builtin_sub_overflow(answer.expires_ns, skew_ns, &credentials->expires_ns))
+            credentials->expires_ns = INT64_MAX; /* a clock before 1970 and an end after 2200 */
         return 0;
     }
     aws_credentials_cleanse(credentials);
