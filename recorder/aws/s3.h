@@ -44,6 +44,8 @@ struct s3_object {
     char etag[128];       /* without quotes */
     char meta_sha256[65]; /* x-amz-meta-sha256, hex of the whole object; "" if absent */
     char checksum[128];   /* x-amz-checksum-sha256 as the store said it; "" if it did not */
+    bool opaque_etag;     /* encrypted by a key, so that its ETag is no MD5 */
+    bool proven;          /* by checksum or ETag: it holds what it was compared with */
 };
 
 struct s3_put {
@@ -60,11 +62,12 @@ struct s3_put {
  * and the object is the role's account's anyway). A store that refuses the checksum or the ACL is
  * asked once more without, and that is remembered. ERR_EXISTS: 412, an object is there. The
  * answer's checksum, where the store gives one, is compared (ERR_DAMAGED), and its ETag if it is an
- * MD5. */
+ * MD5; an answer that has neither leaves `object` unproven. */
 __attribute__((warn_unused_result)) int s3_put(struct s3_bucket *bucket, const struct s3_put *put,
                                                struct s3_object *object, struct error *error);
 
-/* HeadObject. ERR_NOT_FOUND. */
+/* HeadObject. ERR_NOT_FOUND. What is neither of the two (no ETag: a proxy's own page, say) is
+ * ERR_RETRY. */
 __attribute__((warn_unused_result)) int s3_head(struct s3_bucket *bucket, const char *key,
                                                 struct s3_object *object, struct error *error);
 
@@ -86,6 +89,14 @@ __attribute__((warn_unused_result)) int
 s3_list(struct s3_bucket *bucket, const char *prefix, const char *delimiter,
         int (*each)(void *context, const struct s3_list_entry *entry), void *context,
         struct error *error);
+
+/* Whether what the store says of an object that it holds fits these bytes: its checksum if there is
+ * one, else an ETag that is an MD5. Sets `proven`; false says only that the bytes have to be read
+ * to know. Reads the body at most once. */
+__attribute__((warn_unused_result)) int s3_object_prove(struct s3_object *object,
+                                                        const struct http_body *body,
+                                                        const uint8_t sha256[32],
+                                                        struct error *error);
 
 #define S3_MIN_PART ((uint64_t)5 << 20)
 #define S3_MAX_PARTS 10000
@@ -110,6 +121,12 @@ struct s3_part {
     char etag[128];
     uint8_t sha256[32];
 };
+
+/* The same for an object that was put together of these parts, whose ETags were MD5s if the whole
+ * one's is. */
+__attribute__((warn_unused_result)) int s3_object_prove_parts(struct s3_object *object,
+                                                              const struct s3_part *parts,
+                                                              unsigned count, struct error *error);
 
 /* CompleteMultipartUpload, with If-None-Match: * if asked. A 200 whose body is an <Error> is that
  * error. ERR_NOT_FOUND: NoSuchUpload (it may have been completed by an answer that was lost: HEAD

@@ -101,7 +101,7 @@ int s3_multipart_part(struct s3_bucket *bucket, const char *key, const char *upl
     if (rc)
         goto out;
     s3_object_read(&object, &response);
-    rc = s3_confirm(&sums, &object, &response, error);
+    rc = s3_confirm(&sums, &object, error);
     if (rc == 0 && !object.etag[0])
         rc = error_set(error, ERR_RETRY, "UploadPart gave no ETag");
     if (rc && error)
@@ -142,43 +142,20 @@ static int build_list(struct buffer *list, const struct s3_part *parts, unsigned
     return rc ? rc : buffer_append_text(list, "</CompleteMultipartUpload>");
 }
 
-/* What S3 calls composite: the hash of the parts' hashes, and their number. */
-static int composite(const struct s3_part *parts, unsigned count, char *text, size_t size)
-{
-    uint8_t hash[SHA256_SIZE];
-    char base64[BASE64_SIZE(SHA256_SIZE) + 1];
-    struct sha256 all = {0};
-    int rc = sha256_init(&all);
-    for (unsigned i = 0; rc == 0 && i < count; i++)
-        rc = sha256_update(&all, parts[i].sha256, SHA256_SIZE);
-    if (rc == 0)
-        rc = sha256_final(&all, hash);
-    sha256_free(&all);
-    if (rc == 0) {
-        base64_text(base64, hash, sizeof(hash));
-        snprintf(text, size, "%s-%u", base64, count);
-    }
-    return rc;
-}
-
 /* The answer's ETag and checksum; ERR_DAMAGED if the latter is not that of our parts. */
 static int read_completed(const struct http_response *response, const struct s3_part *parts,
                           unsigned count, struct s3_object *object, struct error *error)
 {
     const char *xml = response->body.data ? response->body.data : "";
-    char expected[128];
+    char expected[S3_COMPOSITE_SIZE];
     if (!xml_text(xml, response->body.length, "CompleteMultipartUploadResult/ETag", object->etag,
                   sizeof(object->etag)))
         return error_set(error, ERR_RETRY, "what answered is not CompleteMultipartUpload");
-    size_t length = strlen(object->etag);
-    if (length >= 2 && object->etag[0] == '"') {
-        memmove(object->etag, object->etag + 1, length - 2);
-        object->etag[length - 2] = '\0';
-    }
+    s3_unquote(object->etag);
     if (!xml_text(xml, response->body.length, "CompleteMultipartUploadResult/ChecksumSHA256",
                   object->checksum, sizeof(object->checksum)))
         object->checksum[0] = '\0';
-    int rc = composite(parts, count, expected, sizeof(expected));
+    int rc = s3_composite(parts, count, expected);
     if (rc)
         return error_set(error, rc, "no memory to check an upload");
     /* A checksum without a number of parts is not composite, and cannot be compared with it. */

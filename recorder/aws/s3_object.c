@@ -40,7 +40,7 @@ int s3_put(struct s3_bucket *bucket, const struct s3_put *put, struct s3_object 
         s3_object_read(object, &response);
         object->size = put->body.length;
         memcpy(object->meta_sha256, sums.sha256_hex, sizeof(object->meta_sha256));
-        rc = s3_confirm(&sums, object, &response, error);
+        rc = s3_confirm(&sums, object, error);
         if (rc)
             error_prefix(error, "s3://%.80s/%.300s", bucket->name, put->key);
     }
@@ -68,6 +68,11 @@ int s3_head(struct s3_bucket *bucket, const char *key, struct s3_object *object,
             object->size = strtoull(length, &end, 10);
         if (end == length || *end)
             rc = error_set(error, ERR_RETRY, "s3://%.80s/%.300s: HeadObject gave no size",
+                           bucket->name, key);
+        if (rc == 0 && !object->etag[0])
+            rc = error_set(error, ERR_RETRY,
+                           "s3://%.80s/%.300s: what answered is not HeadObject; is the endpoint "
+                           "right?",
                            bucket->name, key);
     }
     http_response_free(&response);

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "recorder/base/sha256.h"
-#include "recorder/base/text.h"
 #include "recorder/store/store_kind.h"
 
 int store_open(const struct organization_settings *organization, struct http_client *client,
@@ -118,16 +117,22 @@ static int conflict(const struct store *store, const struct store_object *object
                      (unsigned long long)object->size);
 }
 
-int store_compare(struct store *store, const struct store_object *object, uint64_t size,
-                  const char *sha256, struct error *error)
+static int damaged(const struct store *store, const struct store_object *object,
+                   struct error *error)
 {
-    char ours[65];
-    text_hex(ours, object->sha256, SHA256_SIZE);
-    if (size != object->size || (sha256[0] && strcmp(sha256, ours) != 0))
-        return conflict(store, object, size, error);
-    if (sha256[0])
-        return 0;
+    return error_set(
+        error, ERR_CONFLICT,
+        "%s%s is what we sent by its metadata, but not by its bytes: they were damaged "
+        "there or on the way. It is not overwritten: move it away, and it will be "
+        "stored again",
+        store->url, object->key);
+}
 
+int store_compare(struct store *store, const struct store_object *object, uint64_t size, bool ours,
+                  struct error *error)
+{
+    if (size != object->size)
+        return ours ? damaged(store, object, error) : conflict(store, object, size, error);
     uint8_t stored[SHA256_SIZE];
     struct comparison comparison = {.limit = size};
     int rc = sha256_init(&comparison.hash);
@@ -137,7 +142,7 @@ int store_compare(struct store *store, const struct store_object *object, uint64
     if (rc == 0)
         rc = sha256_final(&comparison.hash, stored);
     if (rc == ERR_CONFLICT || (rc == 0 && memcmp(stored, object->sha256, SHA256_SIZE) != 0))
-        rc = conflict(store, object, size, error);
+        rc = ours ? damaged(store, object, error) : conflict(store, object, size, error);
     sha256_free(&comparison.hash);
     return rc;
 }

@@ -292,7 +292,7 @@ put(struct store *store, const struct store_object *object, struct store_progres
     int fd = open_file(store, object->key, &info, error);
     if (fd < 0)
         return fd;
-    rc = store_compare(store, object, (uint64_t)info.st_size, "", error);
+    rc = store_compare(store, object, (uint64_t)info.st_size, false, error);
     /* It may have been put by a process that was killed before it could sync the folder. */
     if (!rc && fsync(fd))
         rc = error_system(error, "cannot sync %s%s", store->url, object->key);

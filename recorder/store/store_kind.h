@@ -47,11 +47,12 @@ __attribute__((warn_unused_result)) int store_init(struct store *store,
                                                    struct error *error);
 void store_deinit(struct store *store);
 
-/* Something is under the object's key already: 0 if it is the same, else ERR_CONFLICT. `size` is
- * what the store says, `sha256` its metadata's hex or "": then the bytes are read and compared. */
+/* Something is under the object's key already: 0 if it is the same, else ERR_CONFLICT. Unless
+ * `size`, which is what the store says, is another one, the bytes are read: nothing else proves it.
+ * `ours`: it is marked as the very one, so other bytes mean that it was damaged. */
 __attribute__((warn_unused_result)) int store_compare(struct store *store,
                                                       const struct store_object *object,
-                                                      uint64_t size, const char *sha256,
+                                                      uint64_t size, bool ours,
                                                       struct error *error);
 
 __attribute__((warn_unused_result)) int

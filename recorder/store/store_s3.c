@@ -4,6 +4,7 @@
 
 #include "recorder/aws/s3.h"
 #include "recorder/aws/sts.h"
+#include "recorder/base/text.h"
 #include "recorder/store/store_kind.h"
 #include "recorder/store/store_policy.h"
 #include "recorder/store/store_s3.h"
@@ -53,27 +54,48 @@ int store_s3_head(struct store_s3 *s3, const char *key, struct s3_object *object
     return rc == ERR_DENIED ? denied_or_missing(s3, key, error) : rc;
 }
 
-int store_s3_compare(struct store_s3 *s3, const struct store_object *object, struct error *error)
+static struct http_body body_of(const struct store_object *object)
+{
+    return (struct http_body){.data = object->data, .fd = object->fd, .length = object->size};
+}
+
+int store_s3_compare(struct store_s3 *s3, const struct store_object *object,
+                     const struct s3_part *parts, unsigned count, struct error *error)
 {
     struct s3_object stored;
+    char sha256[65];
+    const struct http_body body = body_of(object);
     int rc = store_s3_head(s3, object->key, &stored, error);
     if (rc)
         return rc;
-    return store_compare(&s3->store, object, stored.size, stored.meta_sha256, error);
+    text_hex(sha256, object->sha256, sizeof(object->sha256));
+    bool ours = strcmp(stored.meta_sha256, sha256) == 0;
+    if (stored.size == object->size) {
+        rc = parts ? s3_object_prove_parts(&stored, parts, count, error)
+                   : s3_object_prove(&stored, &body, object->sha256, error);
+        if (rc || stored.proven)
+            return rc;
+    }
+    return store_compare(&s3->store, object, stored.size, ours, error);
 }
 
-static int put_new(struct store *store, const struct store_object *object, struct error *error)
+static int put_once(struct store_s3 *s3, const struct store_object *object,
+                    struct s3_object *stored, struct error *error)
 {
-    struct store_s3 *s3 = (struct store_s3 *)store;
-    struct s3_object stored;
     const struct s3_put put = {
         .key = object->key,
-        .body = {.data = object->data, .fd = object->fd, .length = object->size},
+        .body = body_of(object),
         .sha256 = object->sha256,
         .content_type = object->content_type,
         .if_none_match = true,
     };
-    return s3_put(s3->bucket, &put, &stored, error);
+    return s3_put(s3->bucket, &put, stored, error);
+}
+
+static int put_new(struct store *store, const struct store_object *object, struct error *error)
+{
+    struct s3_object stored;
+    return put_once((struct store_s3 *)store, object, &stored, error);
 }
 
 /* Some stores take If-None-Match and do not heed it (RADOS Gateway 16 does so in buckets that have
@@ -102,27 +124,44 @@ static void find_out(struct store_s3 *s3, const struct store_object *object)
     atomic_store(&s3->condition, found);
 }
 
+/* A put was answered, but not by what proves it stored. 0: it is, all the same. */
+static int look_after_put(struct store_s3 *s3, const struct store_object *object, int rc,
+                          struct error *error)
+{
+    struct error why = ERROR_INIT;
+    int found = store_s3_compare(s3, object, NULL, 0, &why);
+    if (found == ERR_NOT_FOUND && rc == ERR_DAMAGED)
+        return rc; /* it arrived damaged and was not kept: `error` says so */
+    if (found == ERR_NOT_FOUND && rc == ERR_EXISTS)
+        return error_set(error, ERR_RETRY, "%s%s was there and is gone again", s3->store.url,
+                         object->key);
+    if (found == ERR_NOT_FOUND)
+        return error_set(error, ERR_RETRY,
+                         "%s%s was answered as if stored, and is not there; is the endpoint right?",
+                         s3->store.url, object->key);
+    if (found && error)
+        *error = why;
+    return found;
+}
+
 static int put_single(struct store_s3 *s3, const struct store_object *object, struct error *error)
 {
+    struct s3_object stored;
     int rc;
     if (atomic_load(&s3->condition) != CONDITION_HEEDED) {
         /* What is left where it is ignored is the time between two requests, on a key that only
          * this recording has. */
-        rc = store_s3_compare(s3, object, error);
+        rc = store_s3_compare(s3, object, NULL, 0, error);
         if (rc != ERR_NOT_FOUND)
             return rc;
     }
-    rc = put_new(&s3->store, object, error);
+    rc = put_once(s3, object, &stored, error);
+    if (rc == ERR_EXISTS) /* most likely our own, from an attempt whose answer was lost */
+        atomic_store(&s3->condition, CONDITION_HEEDED);
+    if (rc == ERR_EXISTS || rc == ERR_DAMAGED || (rc == 0 && !stored.proven))
+        rc = look_after_put(s3, object, rc, error);
     if (rc == 0)
         find_out(s3, object);
-    if (rc != ERR_EXISTS)
-        return rc;
-    atomic_store(&s3->condition, CONDITION_HEEDED);
-    /* Most likely our own, from an attempt whose answer was lost. */
-    rc = store_s3_compare(s3, object, error);
-    if (rc == ERR_NOT_FOUND)
-        rc = error_set(error, ERR_RETRY, "%s%s was there and is gone again", s3->store.url,
-                       object->key);
     return rc;
 }
 

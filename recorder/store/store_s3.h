@@ -36,9 +36,13 @@ struct store_s3 {
 __attribute__((warn_unused_result)) int
 store_s3_head(struct store_s3 *s3, const char *key, struct s3_object *object, struct error *error);
 
-/* 0: the store holds this object; ERR_CONFLICT: another one; ERR_NOT_FOUND: none. */
-__attribute__((warn_unused_result)) int
-store_s3_compare(struct store_s3 *s3, const struct store_object *object, struct error *error);
+/* 0: the store holds exactly these bytes, by its own checksum or ETag of them, or because they were
+ * read back; our metadata beside it proves nothing. ERR_CONFLICT: others. ERR_NOT_FOUND: nothing is
+ * there. `parts`: what it would be made of, if it was put in parts; else NULL. */
+__attribute__((warn_unused_result)) int store_s3_compare(struct store_s3 *s3,
+                                                         const struct store_object *object,
+                                                         const struct s3_part *parts,
+                                                         unsigned count, struct error *error);
 
 /* The part size for an object: at least STORE_S3_PART, growing so that S3_MAX_PARTS suffice. */
 uint64_t store_s3_part_size(uint64_t object_size);

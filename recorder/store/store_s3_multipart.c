@@ -49,10 +49,27 @@ static bool is_plausible(const struct store_progress *progress, uint64_t object_
     return parts <= S3_MAX_PARTS && progress->part_count <= parts;
 }
 
+/* The parts that were confirmed, as recorder/aws wants them; free(). NULL: no memory. */
+static struct s3_part *parts_of(const struct store_progress *progress)
+{
+    struct s3_part *parts = calloc(progress->part_count + 1, sizeof(*parts));
+    for (unsigned i = 0; parts && i < progress->part_count; i++) {
+        snprintf(parts[i].etag, sizeof(parts[i].etag), "%s", progress->parts[i].etag);
+        memcpy(parts[i].sha256, progress->parts[i].sha256, sizeof(parts[i].sha256));
+    }
+    return parts;
+}
+
 /* What is in the store already: 0 our object, ERR_NOT_FOUND nothing, else why not to go on. */
 static int look(const struct transfer *transfer, struct error *error)
 {
-    return store_s3_compare(transfer->s3, transfer->object, error);
+    const struct store_progress *progress = transfer->progress;
+    struct s3_part *parts = parts_of(progress);
+    if (!parts)
+        return error_set(error, ERR_NO_MEMORY, "no memory to compare %s", transfer->object->key);
+    int rc = store_s3_compare(transfer->s3, transfer->object, parts, progress->part_count, error);
+    free(parts);
+    return rc;
 }
 
 static int begin(const struct transfer *transfer, struct error *error)
@@ -104,13 +121,9 @@ static int complete(const struct transfer *transfer, struct error *error)
 {
     const struct store_progress *progress = transfer->progress;
     const struct store_object *object = transfer->object;
-    struct s3_part *parts = calloc(progress->part_count, sizeof(*parts));
+    struct s3_part *parts = parts_of(progress);
     if (!parts)
         return error_set(error, ERR_NO_MEMORY, "no memory to complete %s", object->key);
-    for (unsigned i = 0; i < progress->part_count; i++) {
-        snprintf(parts[i].etag, sizeof(parts[i].etag), "%s", progress->parts[i].etag);
-        memcpy(parts[i].sha256, progress->parts[i].sha256, sizeof(parts[i].sha256));
-    }
     struct s3_object stored;
     int rc = s3_multipart_complete(transfer->s3->bucket, object->key, progress->upload_id, parts,
                                    progress->part_count, true, &stored, error);
@@ -136,7 +149,7 @@ static int send_and_complete(const struct transfer *transfer, struct error *erro
     if (rc != ERR_NOT_FOUND)
         return rc;
     rc = complete(transfer, error);
-    if (rc == 0 || rc == ERR_EXISTS)
+    if (rc == 0 || rc == ERR_EXISTS || rc == ERR_DAMAGED)
         rc = look(transfer, error);
     return rc;
 }

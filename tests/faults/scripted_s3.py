@@ -82,6 +82,8 @@ class ScriptedS3:
         self.region = "us-east-1"
         self.redirect = 301      # to who signs for another region; 400 as some stores do
         self.clock_ahead = 0     # seconds that the store's clock is ahead
+        self.checksums = True    # it says x-amz-checksum-sha256; else ETags only
+        self.encrypted = False   # by a key of the customer's: its ETags are no MD5s
         self.expired = set()     # session tokens
         self.tokens = 0
         self.lock = threading.RLock()
@@ -236,22 +238,30 @@ class ScriptedS3:
         etag, checksum = md5(request.body), sha256(request.body)
         return self.store(request, request.body, etag, checksum,
                           request.headers["x-amz-meta-sha256"]) or Answer(
-                              200, ETag='"%s"' % etag, x_amz_checksum_sha256=checksum)
+                              200, **self.sums(etag, checksum))
+
+    def sums(self, etag, checksum):
+        """The headers that say what the store has."""
+        said = {"ETag": '"%s"' % (etag if not self.encrypted else md5(b"salt" + etag.encode()))}
+        if self.checksums:
+            said["x_amz_checksum_sha256"] = checksum
+        if self.encrypted:
+            said["x_amz_server_side_encryption"] = "aws:kms"
+        return said
 
     def CreateMultipartUpload(self, request):
         name = "upload%d" % (len(self.uploads) + 1)
         self.uploads[name] = Upload(request.key, request.headers["x-amz-meta-sha256"])
         return Answer(200, ("<InitiateMultipartUploadResult><UploadId>%s</UploadId>"
                             "</InitiateMultipartUploadResult>" % name).encode(),
-                      x_amz_checksum_algorithm="SHA256")
+                      **({"x_amz_checksum_algorithm": "SHA256"} if self.checksums else {}))
 
     def UploadPart(self, request):
         upload = self.uploads.get(request.query["uploadId"])
         if not upload:
             return failure(404, "NoSuchUpload")
         upload.parts[int(request.query["partNumber"])] = request.body
-        return Answer(200, ETag='"%s"' % md5(request.body),
-                      x_amz_checksum_sha256=sha256(request.body))
+        return Answer(200, **self.sums(md5(request.body), sha256(request.body)))
 
     def CompleteMultipartUpload(self, request):
         name = request.query["uploadId"]
@@ -261,7 +271,7 @@ class ScriptedS3:
         wanted = re.findall(r"<PartNumber>(\d+)</PartNumber><ETag>([^<]+)</ETag>",
                             request.body.decode())
         parts = [upload.parts.get(int(number)) for number, _ in wanted]
-        if None in parts or any(md5(part) not in etag
+        if None in parts or any(self.sums(md5(part), "")["ETag"].strip('"') not in etag
                                 for part, (_, etag) in zip(parts, wanted)):
             return failure(400, "InvalidPart")
         together = hashlib.md5(b"".join(hashlib.md5(part).digest() for part in parts)).hexdigest()
@@ -272,15 +282,17 @@ class ScriptedS3:
             return refused
         del self.uploads[name]
         return Answer(200, ("<CompleteMultipartUploadResult><ETag>&quot;%s&quot;</ETag>"
-                            "<ChecksumSHA256>%s</ChecksumSHA256></CompleteMultipartUploadResult>" %
-                            (etag, checksum)).encode())
+                            "%s</CompleteMultipartUploadResult>" % (
+                                self.sums(etag, "")["ETag"].strip('"'),
+                                "<ChecksumSHA256>%s</ChecksumSHA256>" % checksum
+                                if self.checksums else "")).encode())
 
     def HeadObject(self, request):
         found = self.objects.get(request.key)
         if not found:
             return failure(404, "NoSuchKey")
-        return Answer(200, found.data, ETag='"%s"' % found.etag, x_amz_meta_sha256=found.sha256,
-                      x_amz_checksum_sha256=found.checksum)
+        return Answer(200, found.data, x_amz_meta_sha256=found.sha256,
+                      **self.sums(found.etag, found.checksum))
 
     def GetObject(self, request):
         return self.HeadObject(request)
@@ -371,3 +383,15 @@ def damage(handler, request, good):
     request.headers.replace_header("x-amz-content-sha256",
                                    hashlib.sha256(request.body).hexdigest())
     ScriptedS3.send(handler, good())
+
+
+def damage_whole(store):
+    """What is put together of the parts is not what they were; the store says so."""
+    def way(handler, request, good):
+        answer = good()
+        kept = store.objects[request.key]
+        kept.data = kept.data[:-1] + bytes([kept.data[-1] ^ 1])
+        parts = kept.etag.rpartition("-")[2]
+        kept.etag, kept.checksum = md5(kept.data) + "-" + parts, sha256(kept.data) + "-" + parts
+        ScriptedS3.send(handler, answer)
+    return way

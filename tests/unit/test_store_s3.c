@@ -13,8 +13,11 @@
 
 #include <unistd.h>
 
+#include "recorder/aws/digest.h"
 #include "recorder/aws/s3.h"
 #include "recorder/aws/sts.h"
+#include "recorder/base/base64.h"
+#include "recorder/base/file.h"
 #include "recorder/base/sha256.h"
 #include "recorder/base/text.h"
 #include "recorder/store/store_policy.h"
@@ -34,19 +37,22 @@ struct sts_session {
 static struct {
     bool there;
     uint64_t size;
-    char meta[65];
-    const char *text; /* what a GET gives */
+    char meta[65], etag[64], checksum[64];
+    char *data; /* what a GET gives: what was received, malloc'ed */
     bool upload_known;
     uint64_t received;
     unsigned parts;
-    uint8_t upload_sha256[32];
+    uint8_t upload_sha256[32], part_md5s[16 * 16], part_sha256s[16 * 32];
+    /* What it says of what it has. */
+    bool says_checksum, encrypts, says_nothing;
     /* Faults. */
+    bool damages;
     int head_code, list_code, put_code, part_code, complete_code;
     unsigned part_code_at; /* number of the part that fails once with part_code; 0: none */
     int put_code_at;       /* number of the put that fails with ERR_RETRY; 0: none */
     bool complete_loses_answer, ignores_if_none_match, forgets_always;
     /* What was asked. */
-    int heads, lists, puts, creates, part_requests, completes;
+    int heads, gets, lists, puts, creates, part_requests, completes;
     bool unconditional;
     char policy[STORE_POLICY_SIZE], session_name[256], role_region[64];
 } s3;
@@ -119,10 +125,76 @@ int s3_location(struct s3_bucket *bucket, char *region, size_t size, struct erro
     return 0;
 }
 
+/* Takes in a body at an offset of the object. */
+static void receive(const struct http_body *body, uint64_t at)
+{
+    struct error error = ERROR_INIT;
+    s3.data = realloc(s3.data, at + body->length);
+    assert_non_null(s3.data);
+    if (body->data)
+        memcpy(s3.data + at, body->data, body->length);
+    else
+        assert_int_equal(
+            file_pread_all(body->fd, s3.data + at, body->length, (off_t)body->offset, &error), 0);
+    if (s3.damages)
+        s3.data[at] ^= 1;
+}
+
+static void sums_of(const void *data, uint64_t length, uint8_t md5[16], uint8_t sum[32])
+{
+    const struct http_body body = {.data = data, .length = length};
+    struct md5 made;
+    assert_int_equal(body_md5(&body, &made, NULL), 0);
+    memcpy(md5, made.bytes, 16);
+    assert_int_equal(sha256(data, length, sum), 0);
+}
+
+/* ETag and checksum of what is there: of its bytes, or, with parts, of the parts' sums. */
+static void note_sums(unsigned parts)
+{
+    uint8_t md5[16], sum[32];
+    char hex[33], base64[BASE64_SIZE(32) + 1], number[16] = "";
+    if (parts) {
+        uint8_t unused_md5[16], unused_sum[32];
+        snprintf(number, sizeof(number), "-%u", parts);
+        sums_of(s3.part_md5s, (uint64_t)16 * parts, md5, unused_sum);
+        sums_of(s3.part_sha256s, (uint64_t)32 * parts, unused_md5, sum);
+    } else {
+        sums_of(s3.data, s3.size, md5, sum);
+    }
+    text_hex(hex, md5, sizeof(md5));
+    base64_text(base64, sum, sizeof(sum));
+    snprintf(s3.etag, sizeof(s3.etag), "%s%s", hex, number);
+    snprintf(s3.checksum, sizeof(s3.checksum), "%s%s", base64, number);
+}
+
+/* An object that somebody else put there. */
+static void put_theirs(const char *text)
+{
+    const struct http_body body = {.data = text, .length = strlen(text)};
+    receive(&body, 0);
+    s3.there = true;
+    s3.size = body.length;
+    s3.meta[0] = '\0';
+    note_sums(0);
+}
+
+static void describe(struct s3_object *object)
+{
+    *object = (struct s3_object){.size = s3.size, .opaque_etag = s3.encrypts};
+    snprintf(object->etag, sizeof(object->etag), "%s",
+             s3.encrypts ? "0123456789abcdef0123456789abcdef" : s3.etag);
+    if (s3.says_checksum)
+        snprintf(object->checksum, sizeof(object->checksum), "%s", s3.checksum);
+    if (s3.says_nothing)
+        object->etag[0] = '\0';
+    memcpy(object->meta_sha256, s3.meta, sizeof(s3.meta));
+}
+
 int s3_put(struct s3_bucket *bucket, const struct s3_put *put, struct s3_object *object,
            struct error *error)
 {
-    (void)bucket, (void)object;
+    (void)bucket;
     s3.puts++;
     s3.unconditional = s3.unconditional || !put->if_none_match;
     if (s3.put_code)
@@ -131,10 +203,13 @@ int s3_put(struct s3_bucket *bucket, const struct s3_put *put, struct s3_object 
         return error_set(error, ERR_RETRY, "put");
     if (s3.there && !s3.ignores_if_none_match)
         return error_set(error, ERR_EXISTS, "412");
+    receive(&put->body, 0);
     s3.there = true;
     s3.size = put->body.length;
     text_hex(s3.meta, put->sha256, 32);
-    return 0;
+    note_sums(0);
+    describe(object);
+    return s3_object_prove(object, &put->body, put->sha256, error);
 }
 
 int s3_head(struct s3_bucket *bucket, const char *key, struct s3_object *object,
@@ -146,8 +221,7 @@ int s3_head(struct s3_bucket *bucket, const char *key, struct s3_object *object,
         return error_set(error, s3.head_code, "head");
     if (!s3.there)
         return error_set(error, ERR_NOT_FOUND, "404");
-    *object = (struct s3_object){.size = s3.size};
-    memcpy(object->meta_sha256, s3.meta, sizeof(s3.meta));
+    describe(object);
     return 0;
 }
 
@@ -156,11 +230,12 @@ int s3_get(struct s3_bucket *bucket, const char *key, uint64_t offset, uint64_t 
            struct error *error)
 {
     (void)bucket, (void)key, (void)offset, (void)length;
+    s3.gets++;
     if (s3.head_code)
         return error_set(error, s3.head_code, "get");
     if (!s3.there)
         return error_set(error, ERR_NOT_FOUND, "404");
-    return on_body(context, s3.text, strlen(s3.text));
+    return on_body(context, s3.data, s3.size);
 }
 
 int s3_list(struct s3_bucket *bucket, const char *prefix, const char *delimiter,
@@ -194,6 +269,7 @@ int s3_multipart_part(struct s3_bucket *bucket, const char *key, const char *upl
                       char etag[128], struct error *error)
 {
     (void)bucket, (void)key, (void)upload_id, (void)sum;
+    uint8_t md5[16], sha[32];
     s3.part_requests++;
     if (!s3.upload_known)
         return error_set(error, ERR_NOT_FOUND, "NoSuchUpload");
@@ -203,9 +279,14 @@ int s3_multipart_part(struct s3_bucket *bucket, const char *key, const char *upl
     }
     assert_int_equal(number, s3.parts + 1);
     assert_int_equal(body->offset, s3.received);
+    assert_true(number <= 16);
+    receive(body, s3.received);
+    sums_of(s3.data + s3.received, body->length, md5, sha);
+    memcpy(s3.part_md5s + (size_t)16 * s3.parts, md5, 16);
+    memcpy(s3.part_sha256s + (size_t)32 * s3.parts, sha, 32);
     s3.parts = number;
     s3.received += body->length;
-    snprintf(etag, 128, "etag-%u", number);
+    text_hex(etag, md5, 16);
     return 0;
 }
 
@@ -224,13 +305,14 @@ int s3_multipart_complete(struct s3_bucket *bucket, const char *key, const char 
         return error_set(error, ERR_EXISTS, "412");
     assert_int_equal(count, s3.parts);
     for (unsigned i = 0; i < count; i++) {
-        char etag[32];
-        snprintf(etag, sizeof(etag), "etag-%u", i + 1);
+        char etag[33];
+        text_hex(etag, s3.part_md5s + (size_t)16 * i, 16);
         assert_string_equal(parts[i].etag, etag);
     }
     s3.there = true;
     s3.size = s3.received;
     text_hex(s3.meta, s3.upload_sha256, 32);
+    note_sums(count);
     s3.upload_known = false;
     if (s3.complete_loses_answer) {
         s3.complete_loses_answer = false;
@@ -284,6 +366,7 @@ static int tear_down(void **state)
     assert_false(s3.unconditional);
     store_progress_free(&place->progress);
     store_free(place->store);
+    free(s3.data);
     close(place->fd);
     free(place);
     return 0;
@@ -314,7 +397,7 @@ static void the_role_is_assumed_for_one_prefix_under_a_telling_name(void **state
 static void empty_the_bucket(void)
 {
     s3.there = false;
-    s3.puts = s3.heads = s3.lists = s3.creates = 0;
+    s3.puts = s3.heads = s3.gets = s3.lists = s3.creates = 0;
 }
 
 static void a_small_object_takes_one_request_once_the_store_is_known(void **state)
@@ -338,9 +421,7 @@ static void a_store_that_would_overwrite_is_always_looked_at_first(void **state)
     struct error error = ERROR_INIT;
     s3.ignores_if_none_match = true;
     make_object(place, 100);
-    s3.there = true;
-    s3.size = 7;
-    memset(s3.meta, '0', 64);
+    put_theirs("theirs");
     assert_int_equal(put(place, &error), ERR_CONFLICT); /* with nothing known yet */
     assert_int_equal(s3.puts, 0);
     empty_the_bucket();
@@ -348,7 +429,7 @@ static void a_store_that_would_overwrite_is_always_looked_at_first(void **state)
     assert_int_equal(s3.puts, 2);
     assert_int_equal(put(place, &error), 0); /* the same again */
     assert_int_equal(s3.puts, 2);
-    memset(s3.meta, '0', 64);
+    put_theirs("theirs");
     assert_int_equal(put(place, &error), ERR_CONFLICT); /* when it is known */
     assert_non_null(strstr(error.text, "s3://acme-rec/" KEY));
     assert_int_equal(s3.puts, 2);
@@ -386,6 +467,56 @@ static void a_put_whose_answer_was_lost_is_found_to_be_ours(void **state)
     assert_int_equal(s3.heads, 1);
     assert_int_equal(put(place, &error), 0);
     assert_int_equal(s3.heads, 2);
+    assert_int_equal(s3.gets, 0); /* what the store says of its bytes proves it */
+    s3.says_checksum = true;
+    assert_int_equal(put(place, &error), 0);
+    s3.encrypts = true; /* its ETag says nothing now, its checksum does */
+    assert_int_equal(put(place, &error), 0);
+    assert_int_equal(s3.gets, 0);
+    s3.says_checksum = false; /* our own metadata, which is still there, proves nothing */
+    assert_int_equal(put(place, &error), 0);
+    assert_int_equal(s3.gets, 1);
+    assert_int_equal(s3.puts, 6);
+}
+
+static void what_was_damaged_under_our_name_is_not_taken_for_ours(void **state)
+{
+    struct place *place = *state;
+    struct error error = ERROR_INIT;
+    static const struct {
+        bool says_checksum, encrypts;
+    } stores[] = {{false, false}, {true, false}, {false, true}, {true, true}};
+    for (size_t i = 0; i < sizeof(stores) / sizeof(*stores); i++) {
+        empty_the_bucket();
+        s3.says_checksum = stores[i].says_checksum;
+        s3.encrypts = stores[i].encrypts;
+        s3.damages = true;
+        make_object(place, 100);
+        for (int attempt = 0; attempt < 2; attempt++) {
+            assert_int_equal(put(place, &error), ERR_CONFLICT);
+            assert_non_null(strstr(error.text, "damaged"));
+            assert_non_null(strstr(error.text, KEY));
+        }
+        assert_true(s3.gets >= 1); /* its bytes were looked at, in the end */
+    }
+    empty_the_bucket();
+    make_object(place, 17 * MIB);
+    assert_int_equal(put(place, &error), ERR_CONFLICT);
+    assert_non_null(strstr(error.text, "damaged"));
+}
+
+static void a_put_whose_answer_proves_nothing_is_looked_at(void **state)
+{
+    struct place *place = *state;
+    struct error error = ERROR_INIT;
+    make_object(place, 100);
+    assert_int_equal(put(place, &error), 0);
+    empty_the_bucket();
+    s3.says_nothing = true;
+    assert_int_equal(put(place, &error), 0);
+    assert_int_equal(s3.puts, 1);
+    assert_int_equal(s3.heads, 1);
+    assert_int_equal(s3.gets, 1);
 }
 
 static void another_object_is_a_conflict_that_names_the_key(void **state)
@@ -393,20 +524,19 @@ static void another_object_is_a_conflict_that_names_the_key(void **state)
     struct place *place = *state;
     struct error error = ERROR_INIT;
     make_object(place, 5);
-    s3.there = true;
-    s3.size = 5;
+    put_theirs("other");
     memset(s3.meta, '0', 64);
     assert_int_equal(put(place, &error), ERR_CONFLICT);
     assert_non_null(strstr(error.text, "s3://acme-rec/" KEY));
-    /* Without metadata the bytes decide. */
+    assert_non_null(strstr(error.text, "another object"));
     s3.meta[0] = '\0';
-    s3.text = "other";
     assert_int_equal(put(place, &error), ERR_CONFLICT);
+    /* The bytes decide. */
     uint8_t zeros[5] = {0};
     assert_int_equal(sha256("other", 5, place->object.sha256), 0);
     assert_int_equal(put(place, &error), 0);
     assert_int_equal(sha256(zeros, 5, place->object.sha256), 0);
-    s3.size = 6;
+    put_theirs("others");
     assert_int_equal(put(place, &error), ERR_CONFLICT);
 }
 
@@ -441,6 +571,10 @@ static void a_large_object_goes_in_parts_and_is_looked_at_afterwards(void **stat
     assert_int_equal(s3.parts, 3);
     assert_int_equal(s3.size, 17 * MIB);
     assert_int_equal(s3.heads, 3); /* before, before completing, after */
+    assert_int_equal(s3.gets, 0);  /* the parts' sums are enough */
+    s3.says_checksum = true;
+    assert_int_equal(put(place, &error), 0);
+    assert_int_equal(s3.gets, 0);
     assert_int_equal(place->saves, 4);
     assert_int_equal(s3.puts, 0);
 }
@@ -516,8 +650,7 @@ static void completing_never_overwrites_even_where_the_store_would(void **state)
     s3.part_code_at = 3;
     s3.ignores_if_none_match = true;
     assert_int_equal(put(place, &error), ERR_RETRY);
-    s3.there = true;
-    s3.size = 1;
+    put_theirs("x");
     assert_int_equal(put(place, &error), ERR_CONFLICT);
     assert_int_equal(s3.completes, 0);
 }
@@ -589,7 +722,6 @@ static void a_check_says_that_the_store_would_overwrite(void **state)
     struct error error = ERROR_INIT;
     struct steps steps = {.count = 0};
     s3.ignores_if_none_match = true;
-    s3.text = "castbucket put this here to check that it can.\n";
     assert_int_equal(store_check(place->store, note_step, &steps, &error), 0);
     assert_non_null(strstr(steps.text, "castbucket looks before each put"));
 }
@@ -605,6 +737,8 @@ int main(void)
         s3_test(finding_out_is_tried_again_and_never_fails_a_put),
         s3_test(a_check_says_that_the_store_would_overwrite),
         s3_test(a_put_whose_answer_was_lost_is_found_to_be_ours),
+        s3_test(what_was_damaged_under_our_name_is_not_taken_for_ours),
+        s3_test(a_put_whose_answer_proves_nothing_is_looked_at),
         s3_test(another_object_is_a_conflict_that_names_the_key),
         s3_test(a_forbidden_head_of_a_missing_object_does_not_stop_an_upload),
         s3_test(a_large_object_goes_in_parts_and_is_looked_at_afterwards),
