@@ -189,3 +189,13 @@ int file_make_directories(const char *path, mode_t mode, struct error *error)
         return error_set(error, ERR_INVALID, "%s is not a directory", path);
     return 0;
 }
+
+int file_give_to_owner(int directory, int fd, struct error *error)
+{
+    struct stat owner;
+    if (geteuid() != 0)
+        return 0;
+    if (fstat(directory, &owner) || (owner.st_uid != 0 && fchown(fd, owner.st_uid, owner.st_gid)))
+        return error_system(error, "cannot give it to its directory's owner");
+    return 0;
+}

@@ -39,6 +39,11 @@ __attribute__((warn_unused_result)) int file_pread_all(int fd, void *data, size_
 __attribute__((warn_unused_result)) int file_make_directories(const char *path, mode_t mode,
                                                               struct error *error);
 
+/* What root makes in somebody else's directory is that somebody's: a host that runs as root leaves
+ * journals which a recorder that does not can read. Does nothing for others than root. */
+__attribute__((warn_unused_result)) int file_give_to_owner(int directory, int fd,
+                                                           struct error *error);
+
 /* Flushes a directory's entries to disk. */
 __attribute__((warn_unused_result)) int file_sync_directory(int directory, struct error *error);
 

@@ -9,6 +9,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "recorder/base/file.h"
+
 #define RESERVE_PART 4 /* of the file system */
 #define LARGEST_RESERVE ((uint64_t)64 << 20)
 
@@ -32,10 +34,9 @@ int journal_file_make(struct journal_file *file, int directory, const char *name
         return error_system(error, "cannot create it");
     }
     /* The umask is not ours to change. */
-    int rc = 0;
-    if (fchmod(file->fd, 0600))
-        rc = error_system(error, "cannot set its mode");
-    else if (flock(file->fd, LOCK_EX | LOCK_NB))
+    int rc = fchmod(file->fd, 0600) ? error_system(error, "cannot set its mode")
+                                    : file_give_to_owner(directory, file->fd, error);
+    if (!rc && flock(file->fd, LOCK_EX | LOCK_NB))
         rc = error_system(error, "cannot lock it");
     if (rc)
         journal_file_close(file);

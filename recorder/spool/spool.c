@@ -28,12 +28,13 @@ struct spool {
 static int open_area(struct spool *spool, int area, struct error *error)
 {
     const char *name = area_names[area];
-    if (mkdirat(spool->root, name, 0700) && errno != EEXIST)
+    bool made = mkdirat(spool->root, name, 0700) == 0;
+    if (!made && errno != EEXIST)
         return error_system(error, "cannot make the directory %s/%s", spool->path, name);
     spool->areas[area] = openat(spool->root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (spool->areas[area] < 0)
         return error_system(error, "cannot open the directory %s/%s", spool->path, name);
-    return 0;
+    return made ? file_give_to_owner(spool->root, spool->areas[area], error) : 0;
 }
 
 int spool_open(const char *path, struct spool **spool, struct error *error)
