@@ -64,7 +64,7 @@ static int create(const struct recording_host *host, const char *settings,
     } sink = {.host = host};
     *instance = NULL;
     if (!settings)
-        settings = getenv(SETTINGS_ENVIRONMENT);
+        settings = secure_getenv(SETTINGS_ENVIRONMENT);
     if (!settings || !*settings)
         settings = SETTINGS_DEFAULT_PATH;
 

@@ -1,6 +1,7 @@
 #include "hooks/common/plugin_host.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,7 +69,9 @@ int plugin_host_load(struct plugin_host *host, const char *path, const char *set
                                           .major = RECORDING_PLUGIN_MAJOR,
                                           .minor = RECORDING_PLUGIN_MINOR,
                                           .name = name,
-                                          .version = CASTBUCKET_VERSION}};
+                                          .version = CASTBUCKET_VERSION,
+                                          .log = host->host.log,
+                                          .log_context = host->host.log_context}};
 
     /* dlopen() searches the library path for a name without a slash; a plugin is a file. */
     char *file = NULL;
@@ -77,7 +80,8 @@ int plugin_host_load(struct plugin_host *host, const char *path, const char *set
         refuse(error, "plugin %s: no memory", path);
         goto out;
     }
-    if (access(file, R_OK)) {
+    /* By the effective user: the host may be sudo. */
+    if (faccessat(AT_FDCWD, file, R_OK, AT_EACCESS)) {
         refuse(error, "plugin %s: %m", path);
         goto out;
     }

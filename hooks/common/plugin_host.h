@@ -15,6 +15,7 @@ struct plugin_host {
  * `name` is the host's own. Returns 0, or -1 with one line in `error` that names the file and what
  * is wrong with it (missing, not a plugin, another ABI: both versions are said, or create's own
  * words). On failure nothing stays loaded or allocated.
+ * `host` is zero but for host.log and host.log_context, which are kept (NULL: standard error).
  * The struct must not move while it is loaded: the plugin holds a pointer into it. */
 int plugin_host_load(struct plugin_host *host, const char *path, const char *settings,
                      const char *name, struct recording_error *error);

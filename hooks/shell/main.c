@@ -159,7 +159,7 @@ static int run(const struct recording_plugin *plugin, struct recording_session *
 int main(int argc, char **argv)
 {
     struct options options;
-    struct plugin_host host;
+    struct plugin_host host = {0};
     struct recording_error error = {.size = sizeof(error)};
     struct recording_answer answer = {.size = sizeof(answer)};
     struct recording_session *session = NULL;
@@ -186,14 +186,14 @@ int main(int argc, char **argv)
         recorded = "sftp";
         kind = RECORDING_SUBSYSTEM;
     }
+    if (!options.log_to_stderr) {
+        openlog("castbucket-shell", LOG_PID, LOG_AUTH);
+        host.host.log = to_syslog;
+    }
     if (plugin_host_load(&host, options.plugin, options.settings, "castbucket-shell", &error)) {
         fprintf(stderr, "castbucket-shell: %s\n", error.text);
         free(sftp);
         return EXIT_NOT_STARTED;
-    }
-    if (!options.log_to_stderr) {
-        openlog("castbucket-shell", LOG_PID, LOG_AUTH);
-        host.host.log = to_syslog;
     }
     bool terminal = terminal_get(&modes, &size);
     gather(&facts, &options, recorded, kind, terminal, &size);
