@@ -39,7 +39,7 @@ objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)))
 RECORDER := $(call objects,$(patsubst %,recorder/%/*.c,\
 	base cast journal settings seal spool aws store upload read service))
 PRODUCTS := $(BUILD)/castbucket.so $(BUILD)/castbucket-recorder.so $(BUILD)/castbucket \
-	$(BUILD)/castbucket-proxy $(BUILD)/castbucket-shell
+	$(BUILD)/castbucket-proxy $(BUILD)/castbucket-shell $(BUILD)/castbucket_io.so
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
 MAN_PAGES := $(patsubst pkg/man/%.scd,$(BUILD)/man/%,$(wildcard pkg/man/*.scd))
@@ -75,6 +75,12 @@ $(BUILD)/castbucket-proxy: $(call objects,hooks/proxy/*.c hooks/common/*.c)
 
 $(BUILD)/castbucket-shell: $(call objects,hooks/shell/*.c hooks/common/*.c)
 	$(CC) $(ALL_LDFLAGS) $^ -lutil -o $@
+
+$(BUILD)/castbucket_io.so: $(call objects,hooks/sudo/*.c hooks/common/*.c)
+	$(CC) $(SHARED) $(ALL_LDFLAGS) $^ -o $@
+
+# Where a host looks for the plugin that it was not told of.
+$(BUILD)/hooks/sudo/%.o: CPPFLAGS += -DCASTBUCKET_LIBDIR='"$(PREFIX)/lib/castbucket"'
 
 # What several unit tests share: every file there that is not itself a test.
 TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,\
@@ -135,7 +141,7 @@ check:
 check-format check-layers:
 	$(RUN) tests/check $(@:check-%=%)
 
-check-exports: $(BUILD)/castbucket.so $(BUILD)/castbucket-recorder.so
+check-exports: $(BUILD)/castbucket.so $(BUILD)/castbucket-recorder.so $(BUILD)/castbucket_io.so
 	$(RUN) tests/check exports
 
 # The suite as a whole under ASan and UBSan, and under TSan: unit tests and sessions from end to end.
@@ -173,6 +179,7 @@ install: all man
 	install -m 755 $(BUILD)/castbucket-proxy $(DESTDIR)$(PREFIX)/sbin
 	install -m 644 $(BUILD)/castbucket.so $(BUILD)/castbucket-recorder.so \
 		$(DESTDIR)$(PREFIX)/lib/castbucket
+	install -D -m 644 $(BUILD)/castbucket_io.so $(DESTDIR)$(PREFIX)/libexec/sudo/castbucket_io.so
 	install -m 644 plugin/recording_plugin.h $(DESTDIR)$(PREFIX)/include
 	for page in $(notdir $(MAN_PAGES)); do \
 		install -D -m 644 $(BUILD)/man/$$page \
