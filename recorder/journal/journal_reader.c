@@ -19,7 +19,8 @@ struct journal_reader {
     struct journal_header *header; /* mapped, for reading; the file is at least this long */
     uint64_t position;             /* of the next frame */
     int64_t last_time_ns;
-    bool gone; /* the writer is: nothing changes any more */
+    bool gone;         /* the writer is: nothing changes any more */
+    uint64_t file_end; /* how far the file goes; asked once the writer is gone; 0: not yet */
     bool ended;
     bool synced; /* once, with its directory entry */
 
@@ -161,7 +162,6 @@ static int read_frame(struct journal_reader *reader, uint64_t limit, struct jour
     return OUTCOME_FRAME;
 }
 
-/* How far the file goes, for when nobody writes it any more. */
 static int file_size(const struct journal_reader *reader, uint64_t *size, struct error *error)
 {
     struct stat info;
@@ -177,9 +177,10 @@ int journal_reader_next(struct journal_reader *reader, struct journal_frame *fra
     uint64_t end = published(reader), limit = end;
     const char *why = "";
     if (reader->gone) {
-        int rc = file_size(reader, &limit, error);
+        int rc = reader->file_end ? 0 : file_size(reader, &reader->file_end, error);
         if (rc)
             return rc;
+        limit = reader->file_end;
     }
     if (reader->ended || reader->position >= limit) {
         drop_batch(reader);
