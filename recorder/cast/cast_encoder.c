@@ -95,16 +95,7 @@ static void write_stretch(struct writing *w, const uint8_t *head, size_t head_le
     const uint8_t *start = *from, *p = start + bad;
     open_event(w);
     w->to = put(w->to, UTF8_REPLACEMENT, 3);
-    while (p < end) {
-        const uint8_t *ahead = p;
-        const uint8_t *limit = end - p > STRETCH_GAP ? p + STRETCH_GAP : end;
-        enum utf8_state state;
-        char *to = json_text_write(w->to, &ahead, limit, end, w->onlcr, &state, &bad);
-        if (state != UTF8_BAD)
-            break;
-        w->to = put(to, UTF8_REPLACEMENT, 3);
-        p = ahead + bad;
-    }
+    w->to = json_text_write_ill_formed(w->to, &p, STRETCH_GAP, end, w->onlcr);
     w->to = put_closing(w->to);
     size_t length = (size_t)(p - start);
     w->to = put_opening(w->encoder, w->to, w->time_us, 'b');
@@ -154,7 +145,7 @@ static void write_bytes(struct writing *w, const uint8_t *p, const uint8_t *end)
             open_event(w);
             w->to = put(w->to, carry, head);
             head = 0;
-            w->to = json_text_write(w->to, &p, end, end, w->onlcr, &state, &length);
+            w->to = json_text_write(w->to, &p, end, w->onlcr, &state, &length);
             w->to = put_closing(w->to);
         }
         if (state == UTF8_CUT) {

@@ -387,6 +387,43 @@ static void every_line_is_json_and_growth_is_bounded(void **state)
     }
 }
 
+static void texts_of_any_bytes_are_those_of_one_character_at_a_time(void **state)
+{
+    (void)state;
+    uint64_t seed = 11;
+    /* Bytes that begin, continue, almost continue and end characters of each length. */
+    static const uint8_t kinds[] = {0x41, 0x22, 0x1b, 0x0a, 0x7f, 0x80, 0x8f, 0x90,
+                                    0x9f, 0xa0, 0xbf, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1,
+                                    0xed, 0xef, 0xf0, 0xf3, 0xf4, 0xf5};
+    for (int round = 0; round < 5000; round++) {
+        uint8_t data[300];
+        struct buffer out = BUFFER_INIT(1 << 20), texts = BUFFER_INIT(1 << 20);
+        struct buffer expected = BUFFER_INIT(1 << 20);
+        size_t length = next_random(&seed) % sizeof(data), at = 0, header;
+        for (size_t i = 0; i < length; i++)
+            data[i] = round & 1 ? (uint8_t)next_random(&seed)
+                                : kinds[next_random(&seed) % sizeof(kinds)];
+        struct cast_encoder encoder = begin(2, false, &out);
+        header = out.length;
+        while (at < length) {
+            size_t part = 1 + next_random(&seed) % (length - at);
+            bytes(&encoder, CAST_STDOUT, 0, (char *)data + at, part, &out);
+            at += part;
+        }
+        assert_int_equal(cast_end(&encoder, 0, -1, &out), 0);
+        for (char *line = out.data + header, *end; (end = strchr(line, '\n')); line = end + 1)
+            if (strncmp(line, "[0.000000,\"o\",\"", 15) == 0)
+                assert_int_equal(buffer_append(&texts, line + 15, (size_t)(end - line) - 17), 0);
+        assert_int_equal(json_text_append(&expected, (char *)data, length), 0);
+        assert_int_equal(texts.length, expected.length - 2);
+        if (texts.length)
+            assert_memory_equal(texts.data, expected.data + 1, texts.length);
+        buffer_free(&out);
+        buffer_free(&texts);
+        buffer_free(&expected);
+    }
+}
+
 static void worst_bytes_stay_within_the_promised_growth(void **state)
 {
     (void)state;
@@ -399,6 +436,29 @@ static void worst_bytes_stay_within_the_promised_growth(void **state)
         assert_int_equal(cast_bytes(&encoder, CAST_STDERR, INT64_MAX, data, sizeof(data), &out), 0);
         assert_true(out.length <= CAST_GROWTH * sizeof(data) + CAST_OVERHEAD);
         buffer_free(&out);
+    }
+}
+
+static void base64_of_any_length_is_its_groups_of_three_one_after_another(void **state)
+{
+    (void)state;
+    uint64_t seed = 3;
+    uint8_t data[300], back[300];
+    char text[BASE64_SIZE(sizeof(data)) + 1], expected[BASE64_SIZE(sizeof(data)) + 1];
+    for (int round = 0; round < 2000; round++) {
+        size_t decoded, length = next_random(&seed) % sizeof(data);
+        size_t first = length ? next_random(&seed) % length : 0;
+        for (size_t i = 0; i < length; i++)
+            data[i] = (uint8_t)next_random(&seed);
+        for (size_t i = 0; i < length; i += 3)
+            base64_encode(expected + i / 3 * 4, data + i, length - i < 3 ? length - i : 3, NULL, 0);
+        memset(text, '!', sizeof(text));
+        base64_encode(text, data, first, data + first, length - first);
+        assert_memory_equal(text, expected, BASE64_SIZE(length));
+        assert_int_equal(text[BASE64_SIZE(length)], '!');
+        assert_int_equal(base64_decode(back, text, BASE64_SIZE(length), &decoded), 0);
+        assert_int_equal(decoded, length);
+        assert_memory_equal(back, data, length);
     }
 }
 
@@ -449,7 +509,9 @@ int main(void)
         cmocka_unit_test(ill_formed_parts_are_those_that_unicode_names),
         cmocka_unit_test(known_ill_formed_text_looks_as_in_python),
         cmocka_unit_test(every_line_is_json_and_growth_is_bounded),
+        cmocka_unit_test(texts_of_any_bytes_are_those_of_one_character_at_a_time),
         cmocka_unit_test(worst_bytes_stay_within_the_promised_growth),
+        cmocka_unit_test(base64_of_any_length_is_its_groups_of_three_one_after_another),
         cmocka_unit_test(base64_is_what_rfc_4648_shows_and_only_that_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
