@@ -6,6 +6,7 @@
 #   make fuzz      SECONDS=60 (for each target), TARGETS="xml seal"; needs clang and libclang-rt-14-dev
 #   make bench     measure
 #   make install   DESTDIR= PREFIX=/usr/local
+#   make deb       packages for Debian, into build/deb
 #   make           build into build/ (BUILD=dir for another place)
 #
 #   SANITIZE=address,undefined | thread   build with sanitizers (into build-address, build-thread)
@@ -172,29 +173,48 @@ check-faults:
 bench: all $(BENCHES)
 	$(RUN) tests/bench/run
 
+# Where things go. Texts that name a place are written for /usr and changed to PREFIX on the way.
+LIBRARY := $(PREFIX)/lib/castbucket
+UNITS ?= $(PREFIX)/lib/systemd/system
+ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
+PLACED = sed 's,/usr/\(bin\|sbin\|lib\)/castbucket,$(PREFIX)/\1/castbucket,g; \
+	s,^prefix=/usr$$,prefix=$(PREFIX),; s,@VERSION@,$(VERSION),'
+# $(call place,FILE,TO): installs a text. Its arguments may hold a shell's variables.
+place = install -D -m 644 /dev/null $(DESTDIR)$(strip $(2)) && \
+	$(PLACED) $(1) >$(DESTDIR)$(strip $(2))
+
 install: all man
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin \
-		$(DESTDIR)$(PREFIX)/lib/castbucket $(DESTDIR)$(PREFIX)/include
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin sbin include share/castbucket/aws) \
+		$(DESTDIR)$(LIBRARY)
 	install -m 755 $(BUILD)/castbucket $(BUILD)/castbucket-shell $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(BUILD)/castbucket-proxy $(DESTDIR)$(PREFIX)/sbin
-	install -m 644 $(BUILD)/castbucket.so $(BUILD)/castbucket-recorder.so \
-		$(DESTDIR)$(PREFIX)/lib/castbucket
+	install -m 644 $(BUILD)/castbucket.so $(BUILD)/castbucket-recorder.so $(DESTDIR)$(LIBRARY)
 	install -D -m 644 $(BUILD)/castbucket_io.so $(DESTDIR)$(PREFIX)/libexec/sudo/castbucket_io.so
 	install -m 644 plugin/recording_plugin.h $(DESTDIR)$(PREFIX)/include
-	for page in $(notdir $(MAN_PAGES)); do \
-		install -D -m 644 $(BUILD)/man/$$page \
-			$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$page || exit 1; done
-	install -D -m 644 pkg/completion/castbucket.bash \
-		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/castbucket
-	install -D -m 644 pkg/aws/castbucket.yaml \
-		$(DESTDIR)$(PREFIX)/share/castbucket/aws/castbucket.yaml
+	install -m 644 pkg/aws/castbucket.yaml $(DESTDIR)$(PREFIX)/share/castbucket/aws
+	@$(call place,pkg/castbucket.pc.in,$(PREFIX)/share/pkgconfig/castbucket.pc)
+	@for page in $(notdir $(MAN_PAGES)); do \
+		$(call place,$(BUILD)/man/$$page,$(PREFIX)/share/man/man$${page##*.}/$$page) || exit 1; \
+	done
+	@$(call place,pkg/completion/castbucket.bash,\
+		$(PREFIX)/share/bash-completion/completions/castbucket)
+	@$(call place,pkg/completion/castbucket.zsh,$(ZSH_COMPLETIONS)/_castbucket)
+	@for unit in castbucket.service castbucket-proxy.service; do \
+		$(call place,pkg/systemd/$$unit,$(UNITS)/$$unit) || exit 1; done
+	@$(call place,pkg/systemd/castbucket.sysusers,$(PREFIX)/lib/sysusers.d/castbucket.conf)
+	@$(call place,pkg/systemd/castbucket.tmpfiles,$(PREFIX)/lib/tmpfiles.d/castbucket.conf)
+
+# Packages, in build/deb and build/rpm, from a copy of the sources there.
+deb:
+	@tests/setup deb
+	@VERSION=$(VERSION) pkg/make-deb $(BUILD)/deb
 
 clean:
 	rm -rf build build-*
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(addprefix $(BUILD)/,hooks plugin recorder tests) -name '*.d' 2>/dev/null)
 
 .PHONY: all unit man demo check check-format check-layers check-exports check-sanitize \
-	check-valgrind check-faults bench install clean
+	check-valgrind check-faults bench install deb clean
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -153,3 +153,62 @@ def test_each_page_is_valid_scdoc(path):
     assert made.returncode == 0, made.stderr.decode()
     name, number = os.path.basename(path)[:-len(".scd")].rsplit(".", 1)
     assert b'.TH "%s" "%s"' % (name.encode(), number.encode()) in made.stdout
+
+
+def test_the_interfaces_page_has_every_function_and_every_name_of_the_header():
+    with open(os.path.join(TOP, "plugin", "recording_plugin.h"), encoding="utf-8") as file:
+        header = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.DOTALL)
+    text = page("recording_plugin.3")
+    table = re.search(r"struct recording_plugin \{(.*?)\n\};", header, re.DOTALL)[1]
+    functions = re.findall(r"\(\*(\w+)\)\(", table)
+    described = re.findall(r"^(?:int|void) \*(\w+)\*\(",
+                           text.split("\n# FUNCTIONS\n")[1].split("\n# ")[0], re.MULTILINE)
+    assert len(functions) > 9 and described == functions
+    # `m` and the include guard belong to the compiler; everything else to whoever reads the page.
+    names = set(re.findall(r"\bRECORDING_[A-Z_]+\b", header)) - {"RECORDING_PLUGIN_H"}
+    assert names - set(re.findall(r"\bRECORDING_[A-Z_]+\b", text)) == set()
+    assert set(re.findall(r"\bRECORDING_[A-Z_]+\b", text)) - names == set()
+    structs = set(re.findall(r"^struct (recording_\w+) \{", header, re.MULTILINE))
+    section = text.split("\n# STRUCTS\n")[1].split("\n# ")[0]
+    assert set(re.findall(r"^\*struct (\w+)\*$", section, re.MULTILINE)) == structs
+    for name in structs:
+        body = re.search(r"struct %s \{(.*?)\n\};" % name, header, re.DOTALL)[1]
+        members = set(re.findall(r"(\w+)(?:\[\d+\])?[;,]", re.sub(r"\([^)]*\)", "", body)))
+        missing = {member for member in members if "_%s_" % member not in text} - {"size"}
+        assert name == "recording_plugin" or not missing, (name, missing)
+
+
+def test_the_example_of_the_interfaces_page_compiles_and_records(tmp_path):
+    """As it stands there, but for the place of the plugin."""
+    code = page("recording_plugin.3").split("\n# EXAMPLE\n")[1].split("```\n")[1]
+    build = os.path.dirname(CASTBUCKET)
+    code = code.replace("/usr/lib/castbucket", build)
+    source, program = tmp_path / "example.c", tmp_path / "example"
+    source.write_text(code.replace("create(&host, NULL,", 'create(&host, "settings.json",'))
+    subprocess.run(["gcc", "-Wall", "-Wextra", "-Werror", "-I", os.path.join(TOP, "plugin"),
+                    str(source), "-o", str(program), "-ldl"], timeout=60, check=True)
+    settings = {"CASTBUCKET_SETTINGS": str(tmp_path / "settings.json"), "PATH": os.environ["PATH"]}
+    for words in (["spool", str(tmp_path / "spool")],
+                  ["storage", "acme", "--type", "directory", "--path", str(tmp_path / "store")],
+                  ["socket", "web-1", "--organization", "acme", "--recording", "on"]):
+        subprocess.run([CASTBUCKET, "settings", *words], env=settings, timeout=60, check=True)
+    subprocess.run([str(program)], cwd=tmp_path, timeout=60, check=True)
+    subprocess.run([CASTBUCKET, "recorder", "--once"], env=settings, timeout=60, check=True)
+    (cast,) = glob.glob(str(tmp_path / "store") + "/org=acme/socket=web-1/*/*.cast.gz")
+    shown = subprocess.run(["zcat", cast], stdout=subprocess.PIPE, timeout=60, check=True).stdout
+    assert b'"o","hello\\r\\n"' in shown
+
+
+@pytest.mark.parametrize("path", sorted(glob.glob(os.path.join(TOP, "pkg", "man", "*.scd"))),
+                         ids=os.path.basename)
+def test_each_page_renders_without_warnings_and_is_found_by_its_name(path, tmp_path):
+    name, number = os.path.basename(path)[:-len(".scd")].rsplit(".", 1)
+    made = tmp_path / ("%s.%s" % (name, number))
+    with open(path, "rb") as source, open(made, "wb") as output:
+        subprocess.run(["scdoc"], stdin=source, stdout=output, timeout=60, check=True)
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "MANROFFSEQ": "", "MANWIDTH": "80"}
+    shown = subprocess.run(["man", "--warnings", "-l", str(made)], stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, env=environment, timeout=60, check=True)
+    assert shown.stderr == b"" and name.upper() in shown.stdout.decode().upper()
+    found = subprocess.run(["lexgrog", str(made)], stdout=subprocess.PIPE, timeout=60, check=True)
+    assert '"%s - ' % name in found.stdout.decode()
