@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hooks/common/answer.h"
+
 __attribute__((format(printf, 2, 3))) static int refuse(struct recording_error *error,
                                                         const char *format, ...)
 {
@@ -23,10 +25,7 @@ __attribute__((format(printf, 2, 3))) static int refuse(struct recording_error *
 /* A plugin's own words, kept to one line whatever it wrote. */
 static const char *words(struct recording_error *error)
 {
-    error->text[sizeof(error->text) - 1] = '\0';
-    for (char *p = error->text; *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
-            *p = ' ';
+    answer_one_line(error->text, sizeof(error->text));
     return error->text[0] ? error->text : "it gave no reason";
 }
 

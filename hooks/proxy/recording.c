@@ -2,48 +2,41 @@
 
 #include <stdio.h>
 
+#include "hooks/common/answer.h"
 #include "hooks/proxy/log.h"
 
 int recording_open(struct recording *recording, const struct recording_plugin *plugin,
                    struct recording_instance *instance, const struct recording_session_info *info,
                    char *reason, size_t size)
 {
-    struct recording_answer answer = {.size = sizeof(answer)};
+    struct recording_answer answer;
     *recording = (struct recording){.plugin = plugin};
-    plugin->session_open(instance, info, &recording->session, &answer);
-    answer.session_id[sizeof(answer.session_id) - 1] = '\0';
-    answer.reason[sizeof(answer.reason) - 1] = '\0';
-    if (answer.decision == RECORDING_RECORD && recording->session) {
+    switch (answer_of_session_open(plugin, instance, info, &recording->session, &answer)) {
+    case RECORDING_RECORD:
         snprintf(recording->id, sizeof(recording->id), "%s", answer.session_id);
         log_info("session %s: %s on %s is recorded", answer.session_id, info->user, info->socket);
         return 0;
-    }
-    if (answer.decision == RECORDING_IGNORE) {
+    case RECORDING_IGNORE:
         log_info("session of %s on %s is not recorded: %s", info->user, info->socket,
                  answer.reason);
-        recording->session = NULL;
         return 0;
+    default:
+        log_escape(reason, size, answer.reason);
+        log_warning("session of %s on %s is refused: %s", info->user, info->socket, reason);
+        return -1;
     }
-    /* A decision that is not known is no permission. */
-    log_escape(reason, size,
-               answer.reason[0] ? answer.reason : "the recording plugin does not allow it");
-    log_warning("session of %s on %s is refused: %s", info->user, info->socket, reason);
-    recording->session = NULL;
-    return -1;
 }
 
 static int obey(struct recording *recording, int verdict)
 {
-    if (verdict == RECORDING_CONTINUE)
-        return 0;
-    if (verdict == RECORDING_DEGRADED) {
-        if (!recording->degraded)
-            log_warning("session %s: not all of it is recorded", recording->id);
-        recording->degraded = true;
-        return 0;
+    if (!answer_allows(verdict)) {
+        log_error("session %s: cannot be recorded any more, and is ended", recording->id);
+        return -1;
     }
-    log_error("session %s: cannot be recorded any more, and is ended", recording->id);
-    return -1;
+    if (verdict == RECORDING_DEGRADED && !recording->degraded)
+        log_warning("session %s: not all of it is recorded", recording->id);
+    recording->degraded = recording->degraded || verdict == RECORDING_DEGRADED;
+    return 0;
 }
 
 int recording_output(struct recording *recording, int stream, const void *data, size_t length)

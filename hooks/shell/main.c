@@ -11,6 +11,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "hooks/common/answer.h"
 #include "hooks/common/plugin_host.h"
 #include "hooks/shell/child.h"
 #include "hooks/shell/options.h"
@@ -161,7 +162,7 @@ int main(int argc, char **argv)
     struct options options;
     struct plugin_host host = {0};
     struct recording_error error = {.size = sizeof(error)};
-    struct recording_answer answer = {.size = sizeof(answer)};
+    struct recording_answer answer;
     struct recording_session *session = NULL;
     struct termios modes;
     struct winsize size = {0};
@@ -197,10 +198,11 @@ int main(int argc, char **argv)
     }
     bool terminal = terminal_get(&modes, &size);
     gather(&facts, &options, recorded, kind, terminal, &size);
-    host.plugin->session_open(host.instance, &facts.info, &session, &answer);
-    if (answer.decision == RECORDING_RECORD) {
+    enum recording_decision decision = answer_of_session_open(host.plugin, host.instance,
+                                                              &facts.info, &session, &answer);
+    if (decision == RECORDING_RECORD) {
         status = run(host.plugin, session, &command, terminal, &modes, &size);
-    } else if (answer.decision == RECORDING_IGNORE) {
+    } else if (decision == RECORDING_IGNORE) {
         plugin_host_unload(&host);
         status = child_exec(&command);
         free(sftp);

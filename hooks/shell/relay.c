@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hooks/common/answer.h"
 #include "hooks/shell/stream.h"
 #include "hooks/shell/terminal.h"
 
@@ -56,7 +57,7 @@ static void ask_to_end(struct relay *relay, int signal)
 /* False: nothing more may be shown. */
 static bool allowed(struct relay *relay, int verdict)
 {
-    if (verdict == RECORDING_END && !relay->result->recording_ended) {
+    if (!answer_allows(verdict) && !relay->result->recording_ended) {
         relay->result->recording_ended = true;
         ask_to_end(relay, SIGHUP);
         ask_to_end(relay, SIGTERM);

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <syslog.h>
 
+#include "hooks/common/answer.h"
 #include "hooks/common/plugin_host.h"
 #include "hooks/sudo/invocation.h"
 
@@ -50,19 +51,19 @@ static int fail(const char **errstr)
 static int open_session(const struct sudo_options *options, const struct sudo_lists *lists,
                         const char **errstr)
 {
-    struct recording_answer answer = {.size = sizeof(answer)};
+    struct recording_answer answer;
     struct invocation invocation;
     if (invocation_describe(&invocation, lists, options->socket)) {
         snprintf(failure.text, sizeof(failure.text), "no memory");
         return fail(errstr);
     }
-    host.plugin->session_open(host.instance, &invocation.info, &session, &answer);
+    enum recording_decision decision = answer_of_session_open(host.plugin, host.instance,
+                                                              &invocation.info, &session, &answer);
     invocation_free(&invocation);
-    if (answer.decision == RECORDING_RECORD)
+    if (decision == RECORDING_RECORD)
         return IO_OK;
     plugin_host_unload(&host);
-    session = NULL;
-    if (answer.decision == RECORDING_IGNORE)
+    if (decision == RECORDING_IGNORE)
         return IO_OFF;
     snprintf(failure.text, sizeof(failure.text), "refused: %.500s", answer.reason);
     return fail(errstr);
@@ -127,9 +128,9 @@ static int show_version(int verbose)
 }
 
 /* What a verdict of the recording plugin is to sudo. */
-static int answer(int verdict, const char **errstr)
+static int tell(int verdict, const char **errstr)
 {
-    if (verdict != RECORDING_END)
+    if (answer_allows(verdict))
         return IO_OK;
     ended = true; /* said in io_close(): now the terminal may be in raw mode */
     *errstr = CANNOT_GO_ON;
@@ -138,24 +139,24 @@ static int answer(int verdict, const char **errstr)
 
 static int log_input(const char *bytes, unsigned int length, const char **errstr)
 {
-    return session ? answer(host.plugin->input(session, bytes, length), errstr) : IO_OK;
+    return session ? tell(host.plugin->input(session, bytes, length), errstr) : IO_OK;
 }
 
 static int log_output(const char *bytes, unsigned int length, const char **errstr)
 {
-    return session ? answer(host.plugin->output(session, RECORDING_STDOUT, bytes, length), errstr)
+    return session ? tell(host.plugin->output(session, RECORDING_STDOUT, bytes, length), errstr)
                    : IO_OK;
 }
 
 static int log_errors(const char *bytes, unsigned int length, const char **errstr)
 {
-    return session ? answer(host.plugin->output(session, RECORDING_STDERR, bytes, length), errstr)
+    return session ? tell(host.plugin->output(session, RECORDING_STDERR, bytes, length), errstr)
                    : IO_OK;
 }
 
 static int change_size(unsigned int lines, unsigned int columns, const char **errstr)
 {
-    return session ? answer(host.plugin->resize(session, columns, lines), errstr) : IO_OK;
+    return session ? tell(host.plugin->resize(session, columns, lines), errstr) : IO_OK;
 }
 
 static int log_suspend(int number, const char **errstr)
@@ -164,7 +165,7 @@ static int log_suspend(int number, const char **errstr)
     const char *name = sigabbrev_np(number);
     snprintf(label, sizeof(label), number == SIGCONT ? "resumed" : "suspended by SIG%s",
              name ? name : "?");
-    return session ? answer(host.plugin->marker(session, label), errstr) : IO_OK;
+    return session ? tell(host.plugin->marker(session, label), errstr) : IO_OK;
 }
 
 /* Named in sudo.conf, and what sudo looks up. Not const: sudo clears functions that failed. */

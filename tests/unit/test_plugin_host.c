@@ -48,6 +48,7 @@ static void *fake_dlsym(void *library, const char *name)
 #define dlclose fake_dlclose
 #define dlerror fake_dlerror
 #define dlsym fake_dlsym
+#include "hooks/common/answer.c"
 #include "hooks/common/plugin_host.c"
 
 static struct recording_plugin table;
