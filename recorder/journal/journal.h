@@ -16,8 +16,8 @@
  *           up to the published end; zeros after it, up to the preallocated size
  *
  * The first frame is JOURNAL_META. Space is preallocated with fallocate() before it is mapped, so a
- * full disk shows as an error of journal_append(), never as SIGBUS. A quarter of the file system,
- * at most 64 MiB, is left to the recorder, which needs space to make space.
+ * full disk shows as an error of journal_append(), never as SIGBUS. What is left to the recorder,
+ * which needs space to make space, is in recorder/base/space.h.
  *
  * Is the writer alive? It holds flock(LOCK_EX) on the file, through its mapping of the header page
  * and no descriptor: 10,000 sessions need 10,000 mappings and no descriptors. The kernel drops the

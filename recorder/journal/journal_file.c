@@ -5,14 +5,11 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "recorder/base/file.h"
-
-#define RESERVE_PART 4 /* of the file system */
-#define LARGEST_RESERVE ((uint64_t)64 << 20)
+#include "recorder/base/space.h"
 
 int journal_file_make(struct journal_file *file, int directory, const char *name, bool named,
                       struct error *error)
@@ -84,29 +81,13 @@ static int write_zeros(int fd, uint64_t from, uint64_t to, struct error *error)
     return 0;
 }
 
-/* Journals leave the last of the disk to the recorder. It has to write a chunk before it can give
- * the journal's space back: on a disk that is full of journals nothing would ever move again. */
-static int leave_reserve(int fd, uint64_t length, struct error *error)
-{
-    struct statvfs disk;
-    if (fstatvfs(fd, &disk))
-        return 0; /* unknown: then the disk itself says when it is full */
-    uint64_t reserve = (uint64_t)disk.f_blocks * disk.f_frsize / RESERVE_PART;
-    uint64_t available = (uint64_t)disk.f_bavail * disk.f_frsize;
-    reserve = reserve < LARGEST_RESERVE ? reserve : LARGEST_RESERVE;
-    if (available < length || available - length < reserve)
-        return error_set(error, ERR_NO_SPACE,
-                         "cannot give it space: No space left on device (%llu bytes are left, and "
-                         "%llu are kept for the recorder)",
-                         (unsigned long long)available, (unsigned long long)reserve);
-    return 0;
-}
-
 int journal_file_allocate(int fd, uint64_t from, uint64_t to, struct error *error)
 {
-    int rc = leave_reserve(fd, to - from, error);
-    if (rc)
+    int rc = space_for_journal(fd, to - from, error);
+    if (rc) {
+        error_prefix(error, "cannot give it space");
         return rc;
+    }
     for (;;) {
         if (fallocate(fd, 0, (off_t)from, (off_t)(to - from)) == 0)
             return 0;

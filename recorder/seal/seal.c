@@ -131,6 +131,16 @@ bool sealer_due(struct sealer *sealer)
            now - sealer->waiting_since >= (SEAL_CHUNK_SECONDS * NS_PER_SECOND) << widening;
 }
 
+bool sealer_ended(const struct sealer *sealer)
+{
+    return sealer->complete || sealer->end || sealer->gone;
+}
+
+uint64_t sealer_left(const struct sealer *sealer)
+{
+    return sealer->reader && !sealer->end ? journal_reader_pending(sealer->reader) : 0;
+}
+
 int sealer_run(struct sealer *sealer, struct seal_worker *worker, bool flush, struct error *error)
 {
     if (sealer->complete)

@@ -19,6 +19,7 @@
 #define CASTBUCKET_SEAL_SEAL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "recorder/base/clock.h"
 #include "recorder/base/error.h"
@@ -67,6 +68,11 @@ __attribute__((warn_unused_result)) int sealer_sync_now(struct sealer *sealer, s
 /* Whether sealer_run() would have something to do. Cheap: no system call while the session is
  * live, except once in a while to see whether the writer is gone. */
 bool sealer_due(struct sealer *sealer);
+
+/* Whether the session has ended, as far as sealer_due() has noticed, and how much of its journal is
+ * not sealed yet, in bytes. */
+bool sealer_ended(const struct sealer *sealer);
+uint64_t sealer_left(const struct sealer *sealer);
 
 void sealer_free(struct sealer *sealer);
 

@@ -369,6 +369,10 @@ int sealer_chunk(struct sealer *sealer, struct seal_worker *worker, struct error
         sealer->end = draft.end;
         draft.end = NULL;
     }
+    /* A chunk that did not become one takes space, which may be what it failed for. If it cannot be
+     * cut, either, the next one is written over it. */
+    if (rc && draft.fd >= 0)
+        (void)!ftruncate(draft.fd, (off_t)sealer->done.size);
     if (rc || sealer->unreadable)
         sealer_read_again(sealer);
     if (!rc)

@@ -1,4 +1,4 @@
-#include "recorder/service/sealing.h"
+#include "recorder/service/sealing_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,34 +8,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "recorder/base/id.h"
 #include "recorder/base/log.h"
-#include "recorder/seal/seal.h"
 
 #define COMPRESSION_LEVEL 6
 #define FIRST_DELAY (250 * NS_PER_MS)
 #define LONGEST_DELAY (30 * NS_PER_SECOND)
 /* A journal without a readable header may be one that is just being created. */
 #define CREATION_TIME (5 * NS_PER_SECOND)
-
-struct session {
-    char id[ID_SIZE];
-    struct sealer *sealer; /* NULL: not open */
-    bool done;
-    int64_t since, retry_at, delay; /* monotonic */
-};
-
-struct sealing {
-    struct spool *spool;
-    const struct clock *clock;
-    struct sealing_options options;
-    struct seal_worker *worker;
-    struct session **sessions; /* in order of their ids */
-    size_t count, capacity;
-    size_t next;          /* where the next pass begins */
-    struct error problem; /* the newest kind of failure; code 0: none */
-    bool failed_in_pass;
-};
 
 int sealing_new(struct spool *spool, const struct clock *clock,
                 const struct sealing_options *options, struct sealing **sealing,
@@ -47,6 +26,7 @@ int sealing_new(struct spool *spool, const struct clock *clock,
     new->spool = spool;
     new->clock = clock;
     new->options = *options;
+    new->scarce = true; /* until it was looked at */
     int rc = seal_worker_new(COMPRESSION_LEVEL, &new->worker, error);
     if (rc)
         free(new);
@@ -166,13 +146,22 @@ static bool may_have_writer(const struct sealing *sealing, const struct session 
     return writer;
 }
 
-/* Later, and said once for each kind of trouble, not for each of 10,000 sessions. */
-static void postpone(struct sealing *sealing, struct session *session, const struct error *error)
+static void mark_done(struct sealing *sealing, struct session *session)
 {
+    session->done = true;
+    sealing->any_done = true;
+}
+
+void sealing_postpone(struct sealing *sealing, struct session *session, const struct error *error)
+{
+    uint64_t reserve;
     session->delay = session->delay ? session->delay * 2 : FIRST_DELAY;
     if (session->delay > LONGEST_DELAY)
         session->delay = LONGEST_DELAY;
     session->retry_at = clock_monotonic_ns(sealing->clock) + session->delay;
+    session->no_space = error->code == ERR_NO_SPACE;
+    if (session->no_space)
+        sealing->failed_with = sealing_space(sealing, &reserve);
     sealing->failed_in_pass = true;
     if (sealing->problem.code != error->code)
         log_error("cannot seal session %s, will try again: %s", session->id, error->text);
@@ -182,7 +171,7 @@ static void postpone(struct sealing *sealing, struct session *session, const str
 static void fail(struct sealing *sealing, struct session *session, const struct error *error)
 {
     if (error->code != ERR_DAMAGED) {
-        postpone(sealing, session, error);
+        sealing_postpone(sealing, session, error);
         return;
     }
     if (may_have_writer(sealing, session)) {
@@ -192,12 +181,13 @@ static void fail(struct sealing *sealing, struct session *session, const struct 
     }
     sealer_free(session->sealer);
     session->sealer = NULL;
-    session->done = quarantine(sealing, session->id, error->text);
-    if (!session->done)
-        postpone(sealing, session, error);
+    if (quarantine(sealing, session->id, error->text))
+        mark_done(sealing, session);
+    else
+        sealing_postpone(sealing, session, error);
 }
 
-static bool open_session(struct sealing *sealing, struct session *session)
+bool sealing_open_session(struct sealing *sealing, struct session *session)
 {
     struct error error = ERROR_INIT;
     int rc = sealer_open(sealing->spool, session->id, sealing->clock, &session->sealer, &error);
@@ -208,14 +198,13 @@ static bool open_session(struct sealing *sealing, struct session *session)
     session->sealer = NULL;
     if (rc == ERR_NOT_FOUND &&
         !is_there(sealing, SPOOL_JOURNALS, session->id, SPOOL_JOURNAL_SUFFIX))
-        session->done = true; /* removed by its host, which could not open the session after all */
+        mark_done(sealing, session); /* removed by its host, which could not open it after all */
     else
         fail(sealing, session, &error);
     return false;
 }
 
-/* True: there is more to do at once. */
-static bool run(struct sealing *sealing, struct session *session)
+bool sealing_run(struct sealing *sealing, struct session *session)
 {
     struct error error = ERROR_INIT;
     int rc = sealer_run(session->sealer, sealing->worker, false, &error);
@@ -228,11 +217,13 @@ static bool run(struct sealing *sealing, struct session *session)
     }
     session->delay = 0;
     session->retry_at = 0;
+    session->no_space = false;
+    sealing->scarce = sealing->scarce || sealing_is_scarce(sealing);
     if (rc != SEAL_COMPLETE)
         return rc == SEAL_MORE;
     sealer_free(session->sealer);
     session->sealer = NULL;
-    session->done = true;
+    mark_done(sealing, session);
     sealing->options.on_complete(sealing->options.context, session->id);
     return false;
 }
@@ -249,6 +240,7 @@ static void drop_done(struct sealing *sealing)
             sealing->sessions[kept++] = sealing->sessions[i];
     }
     sealing->count = kept;
+    sealing->any_done = false;
 }
 
 /* True: there is more to do at once. */
@@ -257,33 +249,46 @@ static bool attend(struct sealing *sealing, struct session *session, int64_t now
     if (now < session->retry_at)
         return false;
     if (session->sealer)
-        return sealer_due(session->sealer) && run(sealing, session);
+        return sealer_due(session->sealer) && sealing_run(sealing, session);
     /* Once in any case: one that an earlier recorder completed has nothing due. */
-    return open_session(sealing, session) && run(sealing, session);
+    return sealing_open_session(sealing, session) && sealing_run(sealing, session);
+}
+
+/* All sessions in turn, a chunk each. *all: none was left out. */
+static bool pass_fair(struct sealing *sealing, int64_t until, bool *all)
+{
+    int64_t now = clock_monotonic_ns(sealing->clock);
+    bool more = false;
+    size_t at = sealing->next, attended = 0;
+    while (attended < sealing->count && !sealing->scarce && !atomic_load(sealing->options.stop)) {
+        at = at < sealing->count ? at : 0;
+        more = attend(sealing, sealing->sessions[at++], now) || more;
+        attended++;
+        if (clock_monotonic_ns(sealing->clock) >= until)
+            break;
+    }
+    sealing->next = at;
+    *all = attended == sealing->count;
+    return more || !*all;
 }
 
 bool sealing_pass(struct sealing *sealing, int64_t until)
 {
-    int64_t now = clock_monotonic_ns(sealing->clock);
-    bool more = false, done = false, waiting = false;
-    size_t at = sealing->next, attended = 0;
+    bool all = true, waiting = false;
+    uint64_t reserve;
     sealing->failed_in_pass = false;
-    while (attended < sealing->count && !atomic_load(sealing->options.stop)) {
-        at = at < sealing->count ? at : 0;
-        struct session *session = sealing->sessions[at++];
-        attended++;
-        more = attend(sealing, session, now) || more;
-        done = done || session->done;
-        waiting = waiting || session->delay > 0;
-        if (clock_monotonic_ns(sealing->clock) >= until)
-            break;
-    }
-    more = more || attended < sealing->count;
-    sealing->next = at;
-    if (done)
+    /* Uploads, or somebody else, have made space. */
+    if (sealing->problem.code == ERR_NO_SPACE &&
+        sealing_space(sealing, &reserve) > sealing->failed_with)
+        sealing_retry(sealing);
+    sealing->scarce = sealing->scarce && sealing_is_scarce(sealing);
+    bool more = sealing->scarce ? sealing_pass_scarce(sealing, until)
+                                : pass_fair(sealing, until, &all);
+    for (size_t i = 0; sealing->problem.code && i < sealing->count; i++)
+        waiting = waiting || (sealing->sessions[i]->delay > 0 && !sealing->sessions[i]->done);
+    if (sealing->any_done)
         drop_done(sealing);
-    if (sealing->problem.code && attended == sealing->count && !sealing->failed_in_pass &&
-        !waiting) {
+    if (sealing->problem.code && all && !sealing->failed_in_pass && !waiting) {
         log_info("sessions are sealed again");
         sealing->problem = ERROR_INIT;
     }
@@ -302,7 +307,7 @@ void sealing_sync(struct sealing *sealing)
         struct session *session = sealing->sessions[i];
         struct error error = ERROR_INIT;
         if (session->sealer && !session->retry_at && sealer_sync(session->sealer, &error))
-            postpone(sealing, session, &error);
+            sealing_postpone(sealing, session, &error);
     }
 }
 

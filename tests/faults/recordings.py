@@ -53,8 +53,26 @@ class Recording:
         assert at <= len(cast) and cast_at <= self.manifest["cast_bytes"], self.name
         assert link.hex() == self.manifest["chain"], self.name
 
+    def lacks(self, shown):
+        """How many of the bytes that were shown, of one stream, are in gaps. Each gap is marked in
+        its place: between two of them is exactly what was shown there."""
+        at = 0
+        for piece in self.pieces:
+            if isinstance(piece, int):
+                at += piece
+            else:
+                assert shown[at:at + len(piece)] == piece, "%s: %d bytes at %d are others" % (
+                    self.name, len(piece), at)
+                at += len(piece)
+        assert at == len(shown), "%s: %d bytes were shown, %d recorded or marked as lost" % (
+            self.name, len(shown), at)
+        lost = sum(piece for piece in self.pieces if isinstance(piece, int))
+        assert lost == self.manifest["lost_bytes"], self.name
+        return lost
+
     def bytes_of_streams(self):
         found = {"stdout": [], "stderr": []}
+        self.pieces = []  # of both streams: bytes, and the sizes of gaps between them
         stream, before = "stdout", 0.0
         for i, (time, code, data, *rest) in enumerate(self.events):
             assert not rest and isinstance(data, str), self.name
@@ -62,6 +80,8 @@ class Recording:
             before = time
             if code == "s":
                 stream = data
+            if code == "m" and data.startswith("gap: "):
+                self.pieces.append(int(data.split()[1]))
             following = self.events[i + 1] if i + 1 < len(self.events) else (0, "", "")
             if code != "o":
                 continue
@@ -71,6 +91,7 @@ class Recording:
                 found[stream].append(data.encode().replace(b"\r\n", b"\n"))
             else:
                 found[stream].append(data.encode())
+            self.pieces.append(found[stream][-1])
         return {name: b"".join(parts) for name, parts in found.items()}
 
 
