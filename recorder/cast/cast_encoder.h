@@ -81,7 +81,7 @@ __attribute__((warn_unused_result)) int cast_marker(struct cast_encoder *encoder
                                                     const char *label, struct buffer *out);
 
 /* Flushes carried bytes (an unfinished character is ill-formed now) and, if status >= 0, appends
- * `x` with the exit status. */
+ * `x` with the exit status. With -1 also where bytes are missing and more follow. */
 __attribute__((warn_unused_result)) int cast_end(struct cast_encoder *encoder, int64_t time_ns,
                                                  int status, struct buffer *out);
 

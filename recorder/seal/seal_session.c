@@ -165,7 +165,10 @@ static int add_gap(const struct sealer *sealer, struct seal_worker *worker, stru
     memcpy(&lost, frame->data, sizeof(lost));
     lost = le64toh(lost);
     snprintf(label, sizeof(label), "gap: %llu bytes were not recorded", (unsigned long long)lost);
-    int rc = add_marker(worker, draft, frame->time_ns, label, error);
+    /* A character that began before the gap does not end behind it. */
+    int rc = cast_end(&draft->next.encoder, frame->time_ns, -1, &worker->cast);
+    rc = rc ? error_set(error, rc, "no memory for a gap")
+            : add_marker(worker, draft, frame->time_ns, label, error);
     /* The manifest's numbers are JSON's, which go to 2^63 - 1. */
     if (!rc && __builtin_add_overflow(draft->next.lost_bytes, lost, &draft->next.lost_bytes))
         draft->next.lost_bytes = INT64_MAX;

@@ -254,6 +254,8 @@ static struct buffer inflate_all(const char *data, size_t length, int window_bit
     return out;
 }
 
+static size_t shown_before_marker; /* bytes of standard output before the cast's last marker */
+
 struct seen {
     struct buffer raw[3], notes; /* notes: a line for each r, m and x */
     int64_t last_ns;
@@ -264,6 +266,8 @@ static int see(void *context, const struct cast_event *event, struct error *erro
     (void)error;
     struct seen *seen = context;
     seen->last_ns = event->time_ns;
+    if (event->code == 'm')
+        shown_before_marker = seen->raw[0].length;
     if (event->code == 'o' || event->code == 'i')
         assert_int_equal(buffer_append(&seen->raw[event->stream], event->raw, event->raw_length),
                          0);
@@ -398,6 +402,20 @@ static void session_with_every_kind_of_event_is_recorded_whole(void **state)
         assert_string_equal(manifest->damaged, "");
         manifest_free(manifest);
     }
+}
+
+static void character_cut_by_a_gap_is_not_made_whole_of_what_follows(void **state)
+{
+    struct fixture *f = *state;
+    const uint64_t lost = htole64(7);
+    open_session(f, 1, 2);
+    show(f, "before \xc3");
+    append(f, JOURNAL_GAP, &lost, sizeof(lost));
+    show(f, "\xa4 after");
+    end_session(f, 0);
+    seal_anew(f, false, SEAL_COMPLETE);
+    manifest_free(recorded(f, "m gap: 7 bytes were not recorded\nx 0\n"));
+    assert_int_equal(shown_before_marker, strlen("before \xc3"));
 }
 
 static void session_without_events_is_a_valid_recording(void **state)
@@ -951,6 +969,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(session_with_every_kind_of_event_is_recorded_whole),
+        TEST(character_cut_by_a_gap_is_not_made_whole_of_what_follows),
         TEST(session_without_events_is_a_valid_recording),
         TEST(signal_and_message_reach_the_manifest),
         TEST(killed_host_leaves_a_recording_that_says_so),
