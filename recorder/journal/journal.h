@@ -7,8 +7,8 @@
  *
  * The file (all integers little-endian; every frame starts at a multiple of 8):
  *
- *     0     header page, 4096 bytes: struct journal_header in journal_format.h
- *     4096  frames, one after another, each:
+ *     0     header, 128 bytes: struct journal_header in journal_format.h
+ *     128   frames, one after another, each:
  *               u32 length of payload (low 24 bits) | type << 24
  *               u32 CRC-32C of the other 12 header bytes and the payload
  *               u64 nanoseconds since the session began (monotonic)
@@ -19,10 +19,10 @@
  * full disk shows as an error of journal_append(), never as SIGBUS. What is left to the recorder,
  * which needs space to make space, is in recorder/base/space.h.
  *
- * Is the writer alive? It holds flock(LOCK_EX) on the file, through its mapping of the header page
- * and no descriptor: 10,000 sessions need 10,000 mappings and no descriptors. The kernel drops the
- * lock when the process ends, however it ends. The mappings are MADV_DONTFORK, so that a child
- * process does not keep the lock.
+ * Is the writer alive? It holds flock(LOCK_EX) on the file, through its mapping of the first page
+ * and no descriptor: 10,000 sessions need 10,000 mappings, a page each while they are idle, and no
+ * descriptors. The kernel drops the lock when the process ends, however it ends. The mappings are
+ * MADV_DONTFORK, so that a child process does not keep the lock.
  */
 #ifndef CASTBUCKET_JOURNAL_JOURNAL_H
 #define CASTBUCKET_JOURNAL_JOURNAL_H

@@ -13,15 +13,16 @@
 
 #define JOURNAL_MAGIC "CBJOURN\n"
 #define JOURNAL_VERSION 1
-#define JOURNAL_HEADER_SIZE 4096
+#define JOURNAL_HEADER_SIZE 128        /* where the frames start, in files made here */
+#define JOURNAL_HEADER_MOST 4096       /* and the furthest that a reader believes */
 #define JOURNAL_BLOCK ((uint64_t)4096) /* what space is given back in */
 
-/* The start of the file, on a page of its own. `published` is the only field that changes; it is on
- * a cache line of its own. */
+/* The start of the file. `published` is the only field that changes; it is on a cache line of its
+ * own. */
 struct journal_header {
     char magic[8];
     uint32_t version;     /* little-endian, like all here */
-    uint32_t header_size; /* where the frames start */
+    uint32_t header_size; /* where the frames start: a multiple of 8 */
     uint32_t crc;         /* CRC-32C of the 16 bytes before it */
     uint8_t unused[44];
     _Atomic uint64_t published; /* end of the last whole frame: file offset, a multiple of 8 */

@@ -212,8 +212,9 @@ static int check_header(const struct journal_reader *reader, struct error *error
     if (memcmp(header.magic, JOURNAL_MAGIC, sizeof(header.magic)) != 0 ||
         le32toh(header.crc) != journal_header_crc(&header))
         return error_set(error, ERR_DAMAGED, "journal %s: it has no valid header", reader->name);
-    if (le32toh(header.version) != JOURNAL_VERSION ||
-        le32toh(header.header_size) != JOURNAL_HEADER_SIZE)
+    uint32_t start = le32toh(header.header_size);
+    if (le32toh(header.version) != JOURNAL_VERSION || start < sizeof(header) ||
+        start > JOURNAL_HEADER_MOST || start % 8 != 0)
         return error_set(error, ERR_DAMAGED, "journal %s: its format is version %u, this reads %u",
                          reader->name, le32toh(header.version), JOURNAL_VERSION);
     return 0;
@@ -276,10 +277,11 @@ int journal_reader_open(int directory, const char *name, struct journal_reader *
         goto out;
     }
     reader->header = header;
-    reader->position = JOURNAL_HEADER_SIZE;
     rc = check_header(reader, error);
-    if (!rc)
+    if (!rc) {
+        reader->position = le32toh(reader->header->header_size);
         rc = read_meta(reader, (uint64_t)info.st_size, error);
+    }
 out:
     if (fd >= 0)
         close(fd);

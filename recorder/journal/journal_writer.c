@@ -1,6 +1,7 @@
 /* The host's side: appends to a mapped window and publishes. */
 #include "recorder/journal/journal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -24,7 +25,7 @@
 _Static_assert(16 + JOURNAL_END_MAX + 7 < 4096, "END and many GAPs fit into ROOM");
 
 struct journal {
-    char *window;                      /* of [window_start, window_end) of the file */
+    char *window; /* of [window_start, window_end) of the file; the first has the header in it */
     uint64_t window_start, window_end; /* allocated to window_end, and zero from `end` on */
     uint64_t end;                      /* where the next frame goes */
     const struct clock *clock;
@@ -54,6 +55,10 @@ static int map(int fd, uint64_t from, uint64_t to, void **mapping, struct error 
 {
     size_t length = (size_t)(to - from);
     void *p = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)from);
+    if (p == MAP_FAILED && errno == ENOMEM)
+        return error_set(error, ERR_NO_MEMORY,
+                         "cannot map it: no memory, or this process has as many mappings as the "
+                         "kernel's vm.max_map_count allows");
     if (p == MAP_FAILED)
         return error_system(error, "cannot map it");
     /* A child must not hold the lock after this process, nor write into this session. */
@@ -66,19 +71,29 @@ static int map(int fd, uint64_t from, uint64_t to, void **mapping, struct error 
     return 0;
 }
 
+/* The header stays mapped where it first was, because the lock lives as long as that mapping. */
+static void unmap_window(struct journal *journal)
+{
+    size_t length = (size_t)(journal->window_end - journal->window_start), kept = 0;
+    if (journal->window && journal->window == (char *)journal->header)
+        kept = (size_t)page_end(JOURNAL_HEADER_SIZE);
+    if (journal->window && length > kept)
+        munmap(journal->window + kept, length - kept);
+    journal->window = NULL;
+}
+
 /* Allocates up to `to` and moves the window to [from, to), which has `end` in it. On failure the
  * old window is still in place. */
 static int move_window(struct journal *journal, int fd, uint64_t from, uint64_t to,
                        struct error *error)
 {
-    void *window;
+    void *window = NULL;
     int rc = journal_file_allocate(fd, journal->window_end, to, error);
     if (!rc)
         rc = map(fd, from, to, &window, error);
     if (rc)
         return rc;
-    if (journal->window)
-        munmap(journal->window, (size_t)(journal->window_end - journal->window_start));
+    unmap_window(journal);
     journal->window = window;
     journal->window_start = from;
     journal->window_end = to;
@@ -237,11 +252,7 @@ static int create(struct journal *journal, bool named, const struct buffer *meta
                      page_end(JOURNAL_HEADER_SIZE + meta->length + ROOM) + FIRST_WINDOW, error);
     if (rc)
         goto out;
-    void *header;
-    rc = map(file.fd, 0, JOURNAL_HEADER_SIZE, &header, error);
-    if (rc)
-        goto out;
-    journal->header = header;
+    journal->header = (struct journal_header *)(void *)journal->window;
     write_header(journal->header);
     rc = append_frame(journal, JOURNAL_META, meta->data, meta->length, error);
     if (!rc)
@@ -253,11 +264,9 @@ out:
 
 static void unmap(struct journal *journal)
 {
-    if (journal->window)
-        munmap(journal->window, (size_t)(journal->window_end - journal->window_start));
+    unmap_window(journal);
     if (journal->header)
-        munmap(journal->header, JOURNAL_HEADER_SIZE);
-    journal->window = NULL;
+        munmap(journal->header, (size_t)page_end(JOURNAL_HEADER_SIZE));
     journal->header = NULL;
 }
 

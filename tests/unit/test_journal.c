@@ -721,6 +721,31 @@ static void after_a_power_loss_the_frames_decide_not_the_published_end(void **st
     buffer_free(&bytes);
 }
 
+static void a_journal_of_an_earlier_recorder_is_read(void **state)
+{
+    (void)state;
+    enum { EARLIER = 4096 }; /* its frames start at the second page */
+    struct buffer bytes = BUFFER_INIT(1 << 20), moved = BUFFER_INIT(1 << 20);
+    size_t end = 0;
+    bool damaged;
+    static const char page[EARLIER];
+    small_journal(&bytes, &end);
+    assert_int_equal(buffer_append(&moved, page, sizeof(page)), 0);
+    assert_int_equal(
+        buffer_append(&moved, bytes.data + JOURNAL_HEADER_SIZE, bytes.length - JOURNAL_HEADER_SIZE),
+        0);
+    struct journal_header header;
+    memcpy(&header, bytes.data, sizeof(header));
+    header.header_size = htole32(EARLIER);
+    header.crc = htole32(journal_header_crc(&header));
+    atomic_store(&header.published, htole64(end - JOURNAL_HEADER_SIZE + EARLIER));
+    memcpy(moved.data, &header, sizeof(header));
+    assert_int_equal(read_damaged(moved.data, moved.length, &damaged), EVENTS + 1);
+    assert_false(damaged);
+    buffer_free(&bytes);
+    buffer_free(&moved);
+}
+
 static void what_is_no_journal_is_refused(void **state)
 {
     (void)state;
@@ -772,6 +797,7 @@ int main(void)
         TEST(any_flipped_bit_is_found_or_harmless),
         TEST(a_file_cut_at_any_byte_keeps_its_whole_frames),
         TEST(after_a_power_loss_the_frames_decide_not_the_published_end),
+        TEST(a_journal_of_an_earlier_recorder_is_read),
         TEST(what_is_no_journal_is_refused),
         TEST(a_journal_that_was_replaced_is_not_written_into),
     };
