@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 int file_write_all(int fd, const void *data, size_t length, struct error *error)
@@ -52,6 +53,21 @@ int file_sync_directory(int directory, struct error *error)
     int rc = fsync(fd) == 0 ? 0 : error_system(error, "cannot sync the directory");
     close(fd);
     return rc;
+}
+
+static bool syncfs_tells_of_failures(void)
+{
+    struct utsname kernel;
+    unsigned major = 0, minor = 0;
+    return uname(&kernel) == 0 && sscanf(kernel.release, "%u.%u", &major, &minor) == 2 &&
+           (major > 5 || (major == 5 && minor >= 8));
+}
+
+int file_sync_system(int directory, struct error *error)
+{
+    if (!syncfs_tells_of_failures())
+        return error_set(error, ERR_SYSTEM, "the kernel cannot sync a file system reliably");
+    return syncfs(directory) == 0 ? 0 : error_system(error, "cannot sync the file system");
 }
 
 int file_write_atomic(int directory, const char *name, const void *data, size_t length, mode_t mode,

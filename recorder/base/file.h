@@ -44,6 +44,12 @@ __attribute__((warn_unused_result)) int file_make_directories(const char *path, 
 __attribute__((warn_unused_result)) int file_give_to_owner(int directory, int fd,
                                                            struct error *error);
 
+/* Flushes to disk all that was written to the file system of this directory: of very many files it
+ * is cheaper than each by itself. ERR_SYSTEM also where the kernel would not say that something
+ * could not be written (Linux before 5.8). The same descriptor should be used each time: a failure
+ * is told to each descriptor once. */
+__attribute__((warn_unused_result)) int file_sync_system(int directory, struct error *error);
+
 /* Flushes a directory's entries to disk. */
 __attribute__((warn_unused_result)) int file_sync_directory(int directory, struct error *error);
 

@@ -11,7 +11,7 @@
 #include "recorder/seal/sealer.h"
 
 /* How often to ask whether the writer is gone: a session that ended has its end frame waiting, so
- * one with nothing waiting can only have been killed. */
+ * one with nothing new waiting can only have been killed. */
 #define GONE_CHECK_WAITING_NS (NS_PER_SECOND / 2)
 #define GONE_CHECK_QUIET_NS (5 * NS_PER_SECOND)
 
@@ -100,11 +100,19 @@ void sealer_free(struct sealer *sealer)
     free(sealer);
 }
 
+static uint64_t published_end(const struct sealer *sealer)
+{
+    return sealer->done.journal_offset + journal_reader_pending(sealer->reader);
+}
+
 static bool writer_is_gone(struct sealer *sealer, int64_t now, uint64_t pending)
 {
-    int64_t interval = pending ? GONE_CHECK_WAITING_NS : GONE_CHECK_QUIET_NS;
+    uint64_t end = published_end(sealer);
+    bool news = pending && end != sealer->gone_end;
+    int64_t interval = news ? GONE_CHECK_WAITING_NS : GONE_CHECK_QUIET_NS;
     if (!sealer->gone && now - sealer->gone_checked >= interval) {
         sealer->gone_checked = now;
+        sealer->gone_end = end;
         sealer->gone = journal_reader_writer_gone(sealer->reader);
     }
     return sealer->gone;
@@ -188,12 +196,37 @@ static int sync_sealed(struct sealer *sealer, struct error *error)
     return rc;
 }
 
-int sealer_sync(struct sealer *sealer, struct error *error)
+/* Once sealed chunks are on disk. */
+static void give_space_back(struct sealer *sealer)
+{
+    if (!sealer->keep_journal && !sealer->end)
+        journal_reader_release(sealer->reader, sealer->done.journal_offset);
+}
+
+bool sealer_sync_due(struct sealer *sealer)
 {
     int64_t now = clock_monotonic_ns(sealer->clock);
-    if (!sealer->reader || now - sealer->synced < SEAL_SYNC_SECONDS * NS_PER_SECOND)
-        return 0;
-    return sealer_sync_now(sealer, error);
+    if (sealer->complete || !sealer->reader ||
+        now - sealer->synced < SEAL_SYNC_SECONDS * NS_PER_SECOND)
+        return false;
+    sealer->due_end = published_end(sealer);
+    return sealer->due_end != sealer->synced_end || sealer->unsynced;
+}
+
+void sealer_synced(struct sealer *sealer)
+{
+    sealer->synced = clock_monotonic_ns(sealer->clock);
+    sealer->synced_end = sealer->due_end;
+    if (!sealer->unsynced)
+        return;
+    sealer->unsynced = false;
+    sealer->names_synced = true;
+    give_space_back(sealer);
+}
+
+int sealer_sync(struct sealer *sealer, struct error *error)
+{
+    return sealer_sync_due(sealer) ? sealer_sync_now(sealer, error) : 0;
 }
 
 int sealer_sync_now(struct sealer *sealer, struct error *error)
@@ -205,7 +238,7 @@ int sealer_sync_now(struct sealer *sealer, struct error *error)
     if (rc)
         return rc;
     sealer->synced = clock_monotonic_ns(sealer->clock);
-    uint64_t end = sealer->done.journal_offset + journal_reader_pending(sealer->reader);
+    uint64_t end = published_end(sealer);
     if (end != sealer->synced_end) {
         rc = journal_reader_sync(sealer->reader, error);
         if (!rc)
@@ -217,8 +250,8 @@ int sealer_sync_now(struct sealer *sealer, struct error *error)
         /* A second fsync() may succeed without what the first one could not write. */
         if (rc)
             sealer->keep_journal = true;
-        else if (!sealer->keep_journal && !sealer->end)
-            journal_reader_release(sealer->reader, sealer->done.journal_offset);
+        else
+            give_space_back(sealer);
     }
     if (reopened)
         sealer_read_again(sealer);

@@ -62,6 +62,11 @@ sealer_run(struct sealer *sealer, struct seal_worker *worker, bool flush, struct
 /* Syncs journal and sealed chunks if SEAL_SYNC_SECONDS have passed since the last time. */
 __attribute__((warn_unused_result)) int sealer_sync(struct sealer *sealer, struct error *error);
 
+/* For many sessions together: whether something is due to be synced, noting what; and, once the
+ * spool's whole file system was synced after that, that what was noted is on disk. */
+bool sealer_sync_due(struct sealer *sealer);
+void sealer_synced(struct sealer *sealer);
+
 /* The same now, whatever was synced when: on a full disk, to get the journal's space back. */
 __attribute__((warn_unused_result)) int sealer_sync_now(struct sealer *sealer, struct error *error);
 

@@ -25,8 +25,10 @@ struct sealer {
     bool names_synced;     /* the two files' directory entries are on disk */
     bool keep_journal;     /* a sync failed: what it was about may not be on disk, ever */
     uint64_t synced_end;   /* of the journal: what was published at its last sync */
+    uint64_t due_end;      /* the same of a sync that is about to be made */
     int64_t waiting_since; /* monotonic; since when something has been waiting; 0: nothing is */
     int64_t gone_checked, synced; /* monotonic */
+    uint64_t gone_end;            /* what was published when the writer was asked after */
 };
 
 /* Opens ID + suffix in sealed/. */

@@ -8,11 +8,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "recorder/base/file.h"
 #include "recorder/base/log.h"
 
 #define COMPRESSION_LEVEL 6
 #define FIRST_DELAY (250 * NS_PER_MS)
 #define LONGEST_DELAY (30 * NS_PER_SECOND)
+/* From so many on they are synced by one call: 10,000 take seconds, one by one. */
+#define SYNC_TOGETHER 32
 /* A journal without a readable header may be one that is just being created. */
 #define CREATION_TIME (5 * NS_PER_SECOND)
 
@@ -301,12 +304,28 @@ void sealing_retry(struct sealing *sealing)
         sealing->sessions[i]->retry_at = 0;
 }
 
+/* Whether so many are due that the file system was synced as a whole: then each is on disk. */
+static bool sync_together(const struct sealing *sealing)
+{
+    size_t due = 0;
+    for (size_t i = 0; i < sealing->count && due < SYNC_TOGETHER; i++)
+        due += sealing->sessions[i]->due;
+    return due == SYNC_TOGETHER && file_sync_system(spool_root(sealing->spool), NULL) == 0;
+}
+
 void sealing_sync(struct sealing *sealing)
 {
+    for (size_t i = 0; i < sealing->count; i++) {
+        struct session *session = sealing->sessions[i];
+        session->due = session->sealer && !session->retry_at && sealer_sync_due(session->sealer);
+    }
+    bool synced = sync_together(sealing);
     for (size_t i = 0; i < sealing->count && !atomic_load(sealing->options.stop); i++) {
         struct session *session = sealing->sessions[i];
         struct error error = ERROR_INIT;
-        if (session->sealer && !session->retry_at && sealer_sync(session->sealer, &error))
+        if (session->due && synced)
+            sealer_synced(session->sealer);
+        else if (session->due && sealer_sync(session->sealer, &error))
             sealing_postpone(sealing, session, &error);
     }
 }

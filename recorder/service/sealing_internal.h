@@ -10,6 +10,7 @@ struct session {
     char id[ID_SIZE];
     struct sealer *sealer; /* NULL: not open */
     bool done;
+    bool due;                       /* to be synced */
     bool ended;                     /* as far as is known */
     uint64_t left;                  /* of its journal, not sealed yet, as far as is known */
     bool no_space;                  /* is what it failed for */
