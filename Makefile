@@ -113,6 +113,13 @@ $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_SUPPORT) $(BUILD
 
 $(BUILD)/tests/fuzz/fuzz_aws_answers: ALL_LDFLAGS += -Wl,--wrap=http_perform
 
+# Hosts and other programs that the fault tests drive.
+FAULT_PROGRAMS := $(patsubst tests/faults/%.c,$(BUILD)/tests/faults/%,$(wildcard tests/faults/*.c))
+
+$(BUILD)/tests/faults/%: $(BUILD)/tests/faults/%.o $(BUILD)/hooks/common/plugin_host.o \
+		$(BUILD)/libcastbucket.a
+	$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+
 $(BUILD)/man/%: pkg/man/%.scd
 	@mkdir -p $(@D)
 	scdoc < $< > $@
@@ -124,6 +131,8 @@ unit: $(UNIT_TESTS)
 fuzz-targets: $(FUZZ)
 
 man: $(MAN_PAGES)
+
+fault-programs: $(FAULT_PROGRAMS)
 
 # Each first installs what is missing (tests/setup says what and why), then builds.
 demo:
@@ -167,7 +176,7 @@ check-valgrind:
 # Kills, bad disks, bad stores. KILLS=n hosts and as many recorders are killed; SEED=n repeats a run.
 check-faults:
 	@tests/setup check
-	$(SUBMAKE) all
+	$(SUBMAKE) all fault-programs
 	$(RUN) tests/check faults
 
 bench: all $(BENCHES)
@@ -214,7 +223,7 @@ clean:
 
 -include $(shell find $(addprefix $(BUILD)/,hooks plugin recorder tests) -name '*.d' 2>/dev/null)
 
-.PHONY: all unit man demo check check-format check-layers check-exports check-sanitize \
-	check-valgrind check-faults bench install deb clean
+.PHONY: all unit man fault-programs demo check check-format check-layers check-exports \
+	check-sanitize check-valgrind check-faults bench install deb clean
 .SECONDARY:
 .DELETE_ON_ERROR:
