@@ -65,7 +65,7 @@ def frames(home):
     (path,) = (home / "spool" / "journals").iterdir()
     data = path.read_bytes()
     (end,) = struct.unpack_from("<Q", data, 64)
-    at, found = 4096, []
+    at, found = struct.unpack_from("<I", data, 12)[0], []
     while at < end:
         length_type = struct.unpack_from("<I", data, at)[0]
         length = length_type & 0xFFFFFF

@@ -210,7 +210,7 @@ def journal_text(directory):
     with open(os.path.join(directory, "journals", name), "rb") as file:
         data = file.read()
     (end,) = struct.unpack_from("<Q", data, 64)
-    return data[4096:end]
+    return data[struct.unpack_from("<I", data, 12)[0]:end]
 
 
 def real_sudo(home, recording=True):
