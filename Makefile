@@ -124,7 +124,8 @@ $(BUILD)/man/%: pkg/man/%.scd
 	@mkdir -p $(@D)
 	scdoc < $< > $@
 
-$(BUILD)/tests/unit/test_plugin: | $(BUILD)/castbucket.so
+$(BUILD)/tests/unit/test_plugin $(BUILD)/tests/unit/test_plugin_abuse: | \
+		$(BUILD)/castbucket.so $(BUILD)/castbucket-recorder.so
 
 unit: $(UNIT_TESTS)
 

@@ -115,7 +115,7 @@ const struct recording_plugin *recording_plugin_entry(const struct recording_hos
                                                       struct recording_error *error)
 {
     struct error cause = ERROR_INIT;
-    if (!RECORDING_HAS(host, minor)) {
+    if (!host || !RECORDING_HAS(host, minor)) {
         error_set(&cause, ERR_INVALID, "the host does not say its version of the interface");
     } else if (host->major != RECORDING_PLUGIN_MAJOR) {
         error_set(&cause, ERR_INVALID,

@@ -299,7 +299,11 @@ void plugin_session_open(struct recording_instance *instance,
     *session = NULL;
     struct settings *settings = current_settings(instance);
     const struct socket_settings *socket = name ? settings_socket(settings, name) : NULL;
-    if (!name || !*name) {
+    if (!RECORDING_HAS(answer, decision)) {
+        /* The host could not know that there is a session to close. */
+        log_error("a session of user %s is refused: the host left no room for an answer",
+                  given_text(GIVEN(info, user)));
+    } else if (!name || !*name) {
         answer_with(answer, RECORDING_REFUSE, "", "no socket was named");
     } else if (!socket) {
         error_set(&reason, ERR_NOT_FOUND, "the recording settings know no socket '%.300s'", name);
