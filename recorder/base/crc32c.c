@@ -87,9 +87,19 @@ with_instruction(uint32_t crc, const unsigned char *p, size_t length)
     for (; length >= 8; length -= 8, p += 8)
         a = __builtin_ia32_crc32di(a, word_at(p));
     crc = (uint32_t)a;
-    for (; length; length--, p++)
-        crc = __builtin_ia32_crc32qi(crc, *p);
-    return ~crc;
+    if (length & 4) {
+        uint32_t word;
+        memcpy(&word, p, sizeof(word));
+        crc = __builtin_ia32_crc32si(crc, word);
+        p += 4;
+    }
+    if (length & 2) {
+        uint16_t half;
+        memcpy(&half, p, sizeof(half));
+        crc = __builtin_ia32_crc32hi(crc, half);
+        p += 2;
+    }
+    return ~(length & 1 ? __builtin_ia32_crc32qi(crc, *p) : crc);
 }
 
 uint32_t crc32c(uint32_t crc, const void *data, size_t length)
