@@ -101,7 +101,7 @@ int journal_file_allocate(int fd, uint64_t from, uint64_t to, struct error *erro
 void journal_file_fill(int fd, uint64_t from, uint64_t to)
 {
     /* One long write of few zeros: its length decides how large the folios are. */
-    enum { PARTS = 16 };
+    enum { PARTS = 128 };
     static char zeros[16384];
     struct iovec parts[PARTS];
     while (from < to) {

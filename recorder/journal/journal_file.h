@@ -35,7 +35,8 @@ __attribute__((warn_unused_result)) int journal_file_allocate(int fd, uint64_t f
                                                               struct error *error);
 
 /* Brings [from, to) of the file into memory by writing zeros, which is only for a part that was
- * never anything else. What cannot be written stays as it is: it reads as zeros anyhow. */
+ * never anything else. Writing makes large folios where the file system has them, and faults do
+ * not. What cannot be written stays as it is: it reads as zeros anyhow. */
 void journal_file_fill(int fd, uint64_t from, uint64_t to);
 
 /* Opens a journal again by its name, if it is still the same file. */

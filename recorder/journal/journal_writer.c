@@ -11,11 +11,11 @@
 #include "recorder/journal/journal_file.h"
 #include "recorder/journal/journal_format.h"
 
-/* The window starts small, because most sessions are, and doubles as the session proves busy. */
+/* The window starts small, because most sessions are, and doubles as the session proves busy. Each
+ * but the first begins and ends at multiples of its size: only so are its folios large, and only so
+ * does the kernel map them by few faults and not page by page. The largest is what a page table
+ * covers. */
 #define FIRST_WINDOW ((uint64_t)64 << 10)
-
-/* A busy session's windows begin and end at multiples of this, what a page table covers: only so
- * does the kernel map a large folio by one fault and not page by page. */
 #define LARGEST_WINDOW ((uint64_t)2 << 20)
 
 /* Space that is mapped and allocated beyond the published end at all times, so that a session on a
@@ -29,12 +29,12 @@ struct journal {
     uint64_t window_start, window_end; /* allocated to window_end, and zero from `end` on */
     uint64_t end;                      /* where the next frame goes */
     const struct clock *clock;
-    int64_t started_ns; /* monotonic */
+    int64_t started_ns;            /* monotonic */
     struct journal_header *header;
     bool ended;
 
     /* for growing */
-    uint64_t next_window; /* how much more than needed to take */
+    uint64_t next_window; /* size of the next one, a power of two */
     int directory;
     dev_t device;
     ino_t inode;
@@ -100,9 +100,9 @@ static int move_window(struct journal *journal, int fd, uint64_t from, uint64_t 
     return 0;
 }
 
-/* Takes the pages from `end` on together, before they are needed: half the cost of one fault at a
- * time. Not the pages before, whose space may have been given back. Where the kernel cannot (before
- * 5.14), they come one at a time. */
+/* Takes the pages from `end` on together, which where folios are small costs less than one fault at
+ * a time. Not the pages before, whose space may have been given back. Where the kernel cannot
+ * (before 5.14), they come by faults. */
 static void populate(const struct journal *journal)
 {
     uint64_t from = page_start(journal->end);
@@ -119,20 +119,15 @@ __attribute__((noinline)) static int grow(struct journal *journal, uint64_t need
     int rc = journal_file_open(journal->directory, journal->name, O_RDWR, journal->device,
                                journal->inode, &fd, &cause);
     if (!rc) {
-        uint64_t from = page_start(journal->end), least = page_end(journal->end + need);
-        uint64_t to = least + journal->next_window, old_end = journal->window_end;
-        bool largest = journal->next_window >= LARGEST_WINDOW;
-        if (largest) {
-            from = journal->end & ~(LARGEST_WINDOW - 1);
-            to = (least + LARGEST_WINDOW - 1) & ~(LARGEST_WINDOW - 1);
-        }
+        uint64_t size = journal->next_window, from = journal->end & ~(size - 1);
+        uint64_t least = page_end(journal->end + need), to = (least + size - 1) & ~(size - 1);
+        uint64_t old_end = journal->window_end;
         rc = move_window(journal, fd, from, to, &cause);
-        /* Writing makes large folios where the file system has them, and faults do not. */
-        if (!rc && largest)
+        if (!rc) {
             journal_file_fill(fd, old_end, to);
-        if (!rc)
             populate(journal);
-        if (!rc && journal->next_window < LARGEST_WINDOW)
+        }
+        if (!rc && size < LARGEST_WINDOW)
             journal->next_window *= 2;
         /* The disk's last bytes are good for this event, if not for the next ones. */
         if (rc == ERR_NO_SPACE)
@@ -248,6 +243,7 @@ static int create(struct journal *journal, bool named, const struct buffer *meta
     }
     journal->device = info.st_dev;
     journal->inode = info.st_ino;
+    /* Not filled: of most journals a page or two is ever used. */
     rc = move_window(journal, file.fd, page_start(journal->end),
                      page_end(JOURNAL_HEADER_SIZE + meta->length + ROOM) + FIRST_WINDOW, error);
     if (rc)

@@ -116,27 +116,26 @@ static double by_memcpy(size_t length, size_t calls)
     if (fd < 0)
         give_up("copy", "cannot be made");
     char *window = NULL;
-    uint64_t start = 0, at = 0, end = 0, size = FIRST_WINDOW / 2;
+    uint64_t start = 0, at = 0, end = 0, size = FIRST_WINDOW;
     double begun = thread_ns();
     for (size_t i = 0; i < calls; i++) {
         if (at + length > end) {
             uint64_t old_end = end;
             if (window)
                 munmap(window, end - start);
-            size = size < LARGEST_WINDOW ? size * 2 : size;
-            bool largest = size == LARGEST_WINDOW;
-            uint64_t mask = (largest ? LARGEST_WINDOW : 4096) - 1;
-            start = at & ~mask;
-            end = (at + length + (largest ? 0 : size) + mask) & ~mask;
+            start = at & ~(size - 1);
+            end = (at + length + size - 1) & ~(size - 1);
             if (journal_file_allocate(fd, old_end, end, NULL))
                 give_up("copy", "no space");
             window = mmap(NULL, end - start, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)start);
             if (window == MAP_FAILED)
                 give_up("copy", "cannot be mapped");
             madvise(window, end - start, MADV_DONTFORK);
-            if (largest)
+            if (old_end) {
                 journal_file_fill(fd, old_end, end);
-            madvise(window + (old_end - start), end - old_end, MADV_POPULATE_WRITE);
+                madvise(window + (old_end - start), end - old_end, MADV_POPULATE_WRITE);
+            }
+            size = old_end && size < LARGEST_WINDOW ? size * 2 : size;
         }
         memcpy(window + (at - start), block, length);
         /* Else the compiler could leave out what nobody reads. */
