@@ -22,3 +22,8 @@ static int64_t system_monotonic(const struct clock *clock)
 }
 
 const struct clock clock_system = {system_wall, system_monotonic};
+
+int64_t clock_tick_ns(const struct clock *clock)
+{
+    return clock == &clock_system ? read_clock(CLOCK_MONOTONIC_COARSE) : clock->monotonic_ns(clock);
+}

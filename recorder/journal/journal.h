@@ -11,7 +11,9 @@
  *     128   frames, one after another, each:
  *               u32 length of payload (low 24 bits) | type << 24
  *               u32 CRC-32C of the other 12 header bytes and the payload
- *               u64 nanoseconds since the session began (monotonic)
+ *               u64 nanoseconds since the session began (monotonic); exact for the first frame in
+ *                   each tick of the kernel's clock (4 ms at 250 Hz), and the same for those after
+ *                   it in that tick
  *               payload, then zero bytes up to a multiple of 8
  *           up to the published end; zeros after it, up to the preallocated size
  *

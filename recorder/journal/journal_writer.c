@@ -30,6 +30,7 @@ struct journal {
     uint64_t end;                      /* where the next frame goes */
     const struct clock *clock;
     int64_t started_ns;            /* monotonic */
+    int64_t tick_ns, tick_time_ns; /* the last frame's, see frame_time() */
     struct journal_header *header;
     bool ended;
 
@@ -149,6 +150,19 @@ static int make_room(struct journal *journal, uint64_t need, struct error *error
     return grow(journal, need, error);
 }
 
+/* Reading the clock takes as long as the rest of a small frame. So it is read for the first frame
+ * in each tick of the kernel, and those after it in the same tick get the same time. */
+static int64_t frame_time(struct journal *journal)
+{
+    int64_t tick = clock_tick_ns(journal->clock);
+    if (tick != journal->tick_ns) {
+        int64_t now = clock_monotonic_ns(journal->clock) - journal->started_ns;
+        journal->tick_time_ns = now > 0 ? now : 0;
+        journal->tick_ns = tick;
+    }
+    return journal->tick_time_ns;
+}
+
 static int append_frame(struct journal *journal, enum journal_type type, const void *data,
                         size_t length, struct error *error)
 {
@@ -160,10 +174,9 @@ static int append_frame(struct journal *journal, enum journal_type type, const v
         return rc;
 
     char *frame = journal->window + (journal->end - journal->window_start);
-    int64_t now = clock_monotonic_ns(journal->clock) - journal->started_ns;
     struct journal_frame_header header = {
         .length_type = htole32((uint32_t)length | (uint32_t)type << 24),
-        .time_ns = htole64((uint64_t)(now > 0 ? now : 0)),
+        .time_ns = htole64((uint64_t)frame_time(journal)),
     };
     memcpy(frame, &header, sizeof(header));
     if (length)
@@ -281,6 +294,7 @@ int journal_create(int directory, const char *name, const struct journal_meta *m
     made->directory = directory;
     made->clock = clock;
     made->started_ns = clock_monotonic_ns(clock);
+    made->tick_ns = INT64_MIN;
     if (strlen(name) >= sizeof(made->name)) {
         rc = error_set(&cause, ERR_INVALID, "the name is too long");
         goto out;

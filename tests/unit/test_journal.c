@@ -274,6 +274,34 @@ static void pattern(char *data, size_t length, uint32_t seed)
     }
 }
 
+/* Between ticks of the kernel the clock is not read: times lag by a tick, which a busy machine may
+ * stretch, but not by more. */
+static void times_by_the_systems_clock_lag_by_ticks_only(void **state)
+{
+    (void)state;
+    enum { FRAMES = 60, LAG = 200 * 1000 * 1000, APART_US = 10000 };
+    struct journal *journal;
+    struct journal_frame frame;
+    int64_t before[FRAMES], after[FRAMES];
+    int64_t created = clock_monotonic_ns(&clock_system);
+    assert_int_equal(journal_create(directory, NAME, &facts, &clock_system, &journal, NULL), 0);
+    int64_t ready = clock_monotonic_ns(&clock_system);
+    for (int i = 0; i < FRAMES; i++) {
+        before[i] = clock_monotonic_ns(&clock_system);
+        append(journal, JOURNAL_STDOUT, "x", 1);
+        after[i] = clock_monotonic_ns(&clock_system);
+        usleep(APART_US);
+    }
+    struct journal_reader *reader = new_reader(NAME);
+    for (int i = 0; i < FRAMES; i++) {
+        assert_int_equal(journal_reader_next(reader, &frame, NULL), JOURNAL_FRAME);
+        assert_true(frame.time_ns >= before[i] - ready - LAG);
+        assert_true(frame.time_ns <= after[i] - created);
+    }
+    journal_reader_free(reader);
+    journal_free(journal);
+}
+
 static void events_of_all_sizes_outgrow_the_window(void **state)
 {
     (void)state;
@@ -783,6 +811,7 @@ int main(void)
         TEST(overlong_facts_are_cut_not_refused),
         TEST(a_reader_follows_a_live_writer),
         TEST(times_are_since_the_start_and_never_go_back),
+        TEST(times_by_the_systems_clock_lag_by_ticks_only),
         TEST(events_of_all_sizes_outgrow_the_window),
         TEST(an_event_that_is_too_long_is_split),
         TEST(a_full_disk_fails_the_event_and_leaves_room_for_gap_and_end),
