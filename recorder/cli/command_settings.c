@@ -25,12 +25,26 @@ void settings_print_keys(FILE *to)
     }
 }
 
-bool settings_any_option(const struct cli_command *command, const struct cli_arguments *arguments)
+int settings_parse_change(const struct cli_command *command, int argc, char **argv,
+                          struct cli_arguments *arguments)
 {
-    for (int i = 0; command->options[i].name; i++)
-        if (arguments->value[i])
-            return true;
-    return false;
+    int rc = cli_parse(command, argc, argv, 1, 1, arguments);
+    if (rc < 0)
+        rc = settings_check_words(command, arguments);
+    if (rc >= 0)
+        return rc;
+    bool removes = cli_value(command, arguments, "remove") != NULL, changes = false;
+    for (int i = 0; command->options[i].name; i++) {
+        if (!arguments->value[i] || strcmp(command->options[i].name, "remove") == 0)
+            continue;
+        if (removes)
+            return cli_usage_error(command, "--remove and --%s exclude each other",
+                                   command->options[i].name);
+        changes = true;
+    }
+    return changes || removes
+               ? -1
+               : cli_usage_error(command, "nothing to change: give at least one option");
 }
 
 int settings_check_words(const struct cli_command *command, const struct cli_arguments *arguments)

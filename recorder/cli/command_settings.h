@@ -12,8 +12,10 @@
 /* The keys of the file, from the table: kind, default and help of each. */
 void settings_print_keys(FILE *to);
 
-/* Whether any option but --settings was given. */
-bool settings_any_option(const struct cli_command *command, const struct cli_arguments *arguments);
+/* Parses a command that changes a named thing, whose words have to pass settings_check_words(): at
+ * least one option, and none beside --remove. Returns -1 to go on, or what to exit with. */
+int settings_parse_change(const struct cli_command *command, int argc, char **argv,
+                          struct cli_arguments *arguments);
 
 /* Operands and values become JSON, so they must be UTF-8; an option "a|b" takes a, b or, to be
  * taken back, an empty value. Returns -1 to go on, or CLI_USAGE after a sentence. */

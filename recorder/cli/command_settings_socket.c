@@ -39,18 +39,9 @@ static int run(const struct cli_command *command, int argc, char **argv)
 {
     struct cli_arguments arguments;
     struct error error = ERROR_INIT;
-    int rc = cli_parse(command, argc, argv, 1, 1, &arguments);
-    if (rc < 0)
-        rc = settings_check_words(command, &arguments);
+    int rc = settings_parse_change(command, argc, argv, &arguments);
     if (rc >= 0)
         return rc;
-    if (!settings_any_option(command, &arguments))
-        return cli_usage_error(command, "nothing to change: give at least one option");
-    if (cli_value(command, &arguments, "remove") &&
-        (cli_value(command, &arguments, "organization") ||
-         cli_value(command, &arguments, "recording") || cli_value(command, &arguments, "input") ||
-         cli_value(command, &arguments, "on-failure")))
-        return cli_usage_error(command, "--remove and other options exclude each other");
     struct edit edit = {command, &arguments};
     if (settings_edit(arguments.settings, change, &edit, &error))
         return cli_fail(command, &error);

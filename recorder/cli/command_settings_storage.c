@@ -89,22 +89,13 @@ static int run(const struct cli_command *command, int argc, char **argv)
 {
     struct cli_arguments arguments;
     struct error error = ERROR_INIT;
-    int rc = cli_parse(command, argc, argv, 1, 1, &arguments);
-    if (rc < 0)
-        rc = settings_check_words(command, &arguments);
+    int rc = settings_parse_change(command, argc, argv, &arguments);
     if (rc >= 0)
         return rc;
-    if (!settings_any_option(command, &arguments))
-        return cli_usage_error(command, "nothing to change: give at least one option");
     bool generate = cli_value(command, &arguments, "generate-external-id") != NULL;
     if (generate && cli_value(command, &arguments, "external-id"))
         return cli_usage_error(command, "--external-id and --generate-external-id exclude each "
                                         "other");
-    if (cli_value(command, &arguments, "remove"))
-        for (int i = 0; options[i].name; i++)
-            if (arguments.value[i] && strcmp(options[i].name, "remove") != 0)
-                return cli_usage_error(command, "--remove and --%s exclude each other",
-                                       options[i].name);
 
     unsigned char random[EXTERNAL_ID_BYTES];
     char external_id[2 * EXTERNAL_ID_BYTES + 1];
