@@ -3,7 +3,7 @@
 #   make demo      set up, build, and show one recorded session from end to end
 #   make check     set up, build, and run every test
 #   make check-sanitize, check-valgrind, check-faults    the longer runs
-#   make fuzz      SECONDS=60 (for each target), TARGETS="xml seal"; needs clang and libclang-rt-14-dev
+#   make fuzz      SECONDS=60 (for each target), TARGETS="xml seal"
 #   make bench     measure
 #   make install   DESTDIR= PREFIX=/usr/local
 #   make deb       packages for Debian, into build/deb
@@ -165,6 +165,7 @@ check-sanitize:
 
 SECONDS ?= 60
 fuzz:
+	@tests/setup fuzz
 	$(SUBMAKE) CC=clang FUZZER=1 SANITIZE=address,undefined,fuzzer-no-link BUILD=build-fuzz \
 		fuzz-targets
 	@BUILD=build-fuzz tests/fuzz/run $(SECONDS) $(TARGETS)
@@ -180,8 +181,12 @@ check-faults:
 	$(SUBMAKE) all fault-programs
 	$(RUN) tests/check faults
 
-bench: all $(BENCHES)
+bench:
+	@tests/setup bench
+	$(SUBMAKE) all benches
 	$(RUN) tests/bench/run
+
+benches: $(BENCHES)
 
 # Where things go. Texts that name a place are written for /usr and changed to PREFIX on the way.
 LIBRARY := $(PREFIX)/lib/castbucket
@@ -224,7 +229,7 @@ clean:
 
 -include $(shell find $(addprefix $(BUILD)/,hooks plugin recorder tests) -name '*.d' 2>/dev/null)
 
-.PHONY: all unit man fault-programs demo check check-format check-layers check-exports \
+.PHONY: all unit man fault-programs fuzz-targets benches fuzz demo check check-format check-layers check-exports \
 	check-sanitize check-valgrind check-faults bench install deb clean
 .SECONDARY:
 .DELETE_ON_ERROR:
