@@ -28,8 +28,27 @@ int seal_worker_new(int level, struct seal_worker **worker, struct error *error)
                    ? error_set(error, ERR_NO_MEMORY, "no memory for a compressor")
                    : error_set(error, ERR_INVALID, "compression level %d: 0 to 9 are", level);
     }
+    made->level = level;
     *worker = made;
     return 0;
+}
+
+void seal_worker_behind(struct seal_worker *worker, uint64_t backlog)
+{
+    /* zlib on a coloured git log: level 7 makes 5.50 times less of it, 6 5.45, 5 5.32, 3 4.80, 1
+     * 4.31; and 6 takes 0.85 of the time of 7, 5 0.5, 3 0.37, 1 0.25. */
+    static const struct {
+        uint64_t least;
+        int level;
+    } steps[] = {{(uint64_t)256 << 20, 1},
+                 {(uint64_t)128 << 20, 3},
+                 {(uint64_t)32 << 20, 5},
+                 {(uint64_t)2 << 20, 6},
+                 {0, 7}};
+    size_t i = 0;
+    while (backlog < steps[i].least)
+        i++;
+    worker->level = steps[i].level;
 }
 
 void seal_worker_free(struct seal_worker *worker)
@@ -88,7 +107,9 @@ int chunk_start(struct seal_worker *worker, int fd, const struct seal_progress *
     worker->crc = progress->crc;
     buffer_clear(&worker->cast);
     sha256_free(&worker->hash);
-    if (deflateReset(&worker->stream) != Z_OK || sha256_init(&worker->hash))
+    if (deflateReset(&worker->stream) != Z_OK ||
+        deflateParams(&worker->stream, worker->level, Z_DEFAULT_STRATEGY) != Z_OK ||
+        sha256_init(&worker->hash))
         return error_set(error, ERR_NO_MEMORY, "no memory to compress");
     return 0;
 }

@@ -13,6 +13,7 @@
 
 struct seal_worker {
     z_stream stream;
+    int level;             /* of the chunks to come */
     struct buffer cast;    /* encoded, and not compressed yet */
     struct buffer scratch; /* a marker's label, a record */
     uint8_t packed[64 << 10];

@@ -149,6 +149,11 @@ uint64_t sealer_left(const struct sealer *sealer)
     return sealer->reader && !sealer->end ? journal_reader_pending(sealer->reader) : 0;
 }
 
+uint64_t sealer_backlog(const struct sealer *sealer)
+{
+    return sealer->reader ? journal_reader_pending(sealer->reader) : 0;
+}
+
 int sealer_run(struct sealer *sealer, struct seal_worker *worker, bool flush, struct error *error)
 {
     if (sealer->complete)

@@ -35,6 +35,10 @@ __attribute__((warn_unused_result)) int seal_worker_new(int level, struct seal_w
                                                         struct error *error);
 void seal_worker_free(struct seal_worker *worker);
 
+/* Sets the level of the chunks to come by what waits to be sealed in all, in bytes of journals:
+ * better compression while the worker keeps up, faster the further it is behind. */
+void seal_worker_behind(struct seal_worker *worker, uint64_t backlog);
+
 /* One session being sealed. One thread at a time. */
 struct sealer;
 
@@ -78,6 +82,9 @@ bool sealer_due(struct sealer *sealer);
  * not sealed yet, in bytes. */
 bool sealer_ended(const struct sealer *sealer);
 uint64_t sealer_left(const struct sealer *sealer);
+
+/* Bytes of the journal that are not sealed. One memory read. */
+uint64_t sealer_backlog(const struct sealer *sealer);
 
 void sealer_free(struct sealer *sealer);
 

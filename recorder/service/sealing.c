@@ -11,7 +11,7 @@
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
 
-#define COMPRESSION_LEVEL 6
+#define COMPRESSION_LEVEL 6 /* to begin with */
 #define FIRST_DELAY (250 * NS_PER_MS)
 #define LONGEST_DELAY (30 * NS_PER_SECOND)
 /* From so many on they are synced by one call: 10,000 take seconds, one by one. */
@@ -275,6 +275,15 @@ static bool pass_fair(struct sealing *sealing, int64_t until, bool *all)
     return more || !*all;
 }
 
+static uint64_t backlog(const struct sealing *sealing)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < sealing->count; i++)
+        if (sealing->sessions[i]->sealer)
+            sum += sealer_backlog(sealing->sessions[i]->sealer);
+    return sum;
+}
+
 bool sealing_pass(struct sealing *sealing, int64_t until)
 {
     bool all = true, waiting = false;
@@ -285,6 +294,8 @@ bool sealing_pass(struct sealing *sealing, int64_t until)
         sealing_space(sealing, &reserve) > sealing->failed_with)
         sealing_retry(sealing);
     sealing->scarce = sealing->scarce && sealing_is_scarce(sealing);
+    /* Where space is scarce, that matters more than time. */
+    seal_worker_behind(sealing->worker, sealing->scarce ? 0 : backlog(sealing));
     bool more = sealing->scarce ? sealing_pass_scarce(sealing, until)
                                 : pass_fair(sealing, until, &all);
     for (size_t i = 0; sealing->problem.code && i < sealing->count; i++)

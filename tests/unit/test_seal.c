@@ -535,6 +535,30 @@ static void frames_larger_than_a_chunk_are_recorded(void **state)
     manifest_free(manifest);
 }
 
+static void being_behind_makes_chunks_larger_and_loses_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct error error = ERROR_INIT;
+    uint64_t behind[] = {UINT64_MAX, 0, UINT64_MAX};
+    open_session(f, 1, 2);
+    struct sealer *sealer = open_sealer(f);
+    for (size_t i = 0; i < 3; i++) {
+        show_much(f, 100000, 5);
+        assert_true(sealer_backlog(sealer) > 100000);
+        seal_worker_behind(f->worker, behind[i]);
+        assert_int_equal(sealer_run(sealer, f->worker, true, &error), SEAL_IDLE);
+        assert_int_equal(sealer_backlog(sealer), 0);
+    }
+    sealer_free(sealer);
+    end_session(f, 0);
+    seal_anew(f, true, SEAL_COMPLETE);
+    struct manifest *manifest = recorded(f, "x 0\n");
+    assert_int_equal(manifest->chunk_count, 4);
+    assert_true(manifest->chunks[0].size > manifest->chunks[1].size);
+    assert_true(manifest->chunks[2].size > manifest->chunks[1].size);
+    manifest_free(manifest);
+}
+
 static void journal_space_is_given_back_and_the_rest_is_sealed(void **state)
 {
     struct fixture *f = *state;
@@ -976,6 +1000,7 @@ int main(void)
         TEST(live_session_is_sealed_by_size_and_by_age),
         TEST(host_killed_while_nothing_waits_is_noticed),
         TEST(frames_larger_than_a_chunk_are_recorded),
+        TEST(being_behind_makes_chunks_larger_and_loses_nothing),
         TEST(journal_space_is_given_back_and_the_rest_is_sealed),
         TEST(each_kill_between_chunks_is_survived),
         TEST(files_cut_at_any_length_are_gone_on_from),
