@@ -116,7 +116,7 @@ $(BUILD)/tests/fuzz/fuzz_aws_answers: ALL_LDFLAGS += -Wl,--wrap=http_perform
 # Hosts and other programs that the fault tests drive.
 FAULT_PROGRAMS := $(patsubst tests/faults/%.c,$(BUILD)/tests/faults/%,$(wildcard tests/faults/*.c))
 
-$(BUILD)/tests/faults/%: $(BUILD)/tests/faults/%.o $(BUILD)/hooks/common/plugin_host.o \
+$(BUILD)/tests/faults/%: $(BUILD)/tests/faults/%.o $(call objects,hooks/common/*.c) \
 		$(BUILD)/libcastbucket.a
 	$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 
@@ -143,7 +143,7 @@ demo:
 
 check:
 	@tests/setup check
-	$(SUBMAKE) all unit fuzz-targets man
+	$(SUBMAKE) all unit fuzz-targets fault-programs man
 	$(SUBMAKE) SANITIZE=address,undefined BUILD=build-address unit fuzz-targets
 	$(SUBMAKE) SANITIZE=thread BUILD=build-thread unit
 	$(RUN) tests/check format layers exports unit unit:build-address unit:build-thread \
