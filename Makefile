@@ -3,6 +3,7 @@
 #   make demo      set up, build, and show one recorded session from end to end
 #   make check     set up, build, and run every test
 #   make check-sanitize, check-valgrind, check-faults    the longer runs
+#   make check-install   the packages, on clean Debians (SUITES="bookworm trixie"); needs root
 #   make fuzz      SECONDS=60 (for each target), TARGETS="xml seal"
 #   make bench     measure
 #   make install   DESTDIR= PREFIX=/usr/local
@@ -223,6 +224,12 @@ install: all man
 deb:
 	@tests/setup deb
 	@VERSION=$(VERSION) pkg/make-deb $(BUILD)/deb
+
+# From nothing to a recorded session on a clean Debian, and away again. Needs root.
+.PHONY: check-install
+check-install:
+	@tests/setup install
+	tests/install/check $(SUITES)
 
 clean:
 	rm -rf build build-*

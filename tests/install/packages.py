@@ -1,0 +1,66 @@
+"""The packages themselves: built where they are to run, twice, and the units that they bring."""
+
+import glob
+import os
+import re
+import subprocess
+import sys
+
+from tree import builder, must, release
+
+VERSIONS = ("", "+next")  # what is installed first, and what it is upgraded to
+EXPOSURE = 25  # tenths, of systemd-analyze security: below it
+
+
+def version(top):
+    with open(os.path.join(top, "Makefile"), encoding="utf-8") as file:
+        return re.search(r"^VERSION := (\S+)$", file.read(), re.MULTILINE)[1]
+
+
+def build_packages(cache, suite, log, top, directory):
+    """Packages are built from their sources alone, in a tree with nothing but what they ask for,
+    and are the same bytes when they are built again."""
+    tree = builder(cache, suite, log, top)
+    sources = tree.path("/srv/sources")
+    os.makedirs(sources)
+    tar = subprocess.Popen(["tar", "-C", top, "-c", "--exclude=__pycache__",
+                            "--exclude=node_modules", "--exclude=.pytest_cache", ".clang-format",
+                            "Makefile", "README.md", "hooks", "pkg", "plugin", "recorder", "tests"],
+                           stdout=subprocess.PIPE)
+    subprocess.run(["tar", "-C", sources, "-x"], stdin=tar.stdout, check=True)
+    assert tar.wait() == 0
+    made = {}
+    for which, more in zip(("first", "again", "next"), ("", "", "+next")):
+        if which == "again":
+            # In a place of another name, so that the name cannot matter.
+            os.rename(sources, sources + "-elsewhere")
+            sources += "-elsewhere"
+        tree.must(sources[len(tree.directory):] + "/pkg/make-deb", "/srv/" + which,
+                  env={"VERSION": version(top) + more}, seconds=900)
+        files = sorted(os.listdir(tree.path("/srv/" + which)))
+        made[which] = {name: tree.path("/srv/%s/%s" % (which, name)) for name in files
+                       if name.endswith((".deb", ".tar.gz", ".tar.xz", ".dsc"))}
+        assert len([name for name in made[which] if name.endswith(".deb")]) >= 3, files
+    assert not os.path.exists(sources + "/debian") and not os.path.exists(sources + "/build")
+    assert list(made["first"]) == list(made["again"])
+    for name, path in made["first"].items():
+        with open(path, "rb") as one, open(made["again"][name], "rb") as other:
+            assert one.read() == other.read(), name
+    for which in ("first", "next"):
+        folder = os.path.join(directory, suite, which)
+        os.makedirs(folder, exist_ok=True)
+        for path in glob.glob(tree.path("/srv/%s/*.deb" % which)):
+            if "-dbgsym_" not in path:
+                must(["cp", path, folder], log)
+    release(tree.directory)
+
+
+def check_units(top):
+    """Both services are exposed less than 2.5, by systemd-analyze security."""
+    for path in sorted(glob.glob(os.path.join(top, "pkg/systemd/*.service"))):
+        done = subprocess.run(["systemd-analyze", "security", "--offline=true",
+                               "--threshold=%d" % (EXPOSURE - 1), path], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-500:]
+        found = re.search(r"exposure level for (\S+): ([\d.]+)", done.stdout)
+        print("            %s: %s" % (found[1], found[2]), file=sys.stdout)
