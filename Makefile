@@ -20,15 +20,19 @@ BUILD ?= build$(if $(SANITIZE),-$(firstword $(subst $(comma), ,$(SANITIZE))))
 comma := ,
 
 CFLAGS ?= -O2 -g
+# Empty for compilers that warn of more than those that this is developed with.
+WERROR ?= -Werror
 CPPFLAGS += -I. -D_GNU_SOURCE -DCASTBUCKET_VERSION='"$(VERSION)"'
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
-	-Wpointer-arith -Wcast-qual -Wvla -Werror
+	-Wpointer-arith -Wcast-qual -Wvla $(WERROR)
 ALL_CFLAGS := -std=c17 -fPIC -fvisibility=hidden -fno-common -pthread $(WARNINGS) $(CFLAGS)
 ifdef SANITIZE
 ALL_CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 ALL_LDFLAGS := -fsanitize=$(SANITIZE)
 else
-ALL_CFLAGS += -fstack-protector-strong -D_FORTIFY_SOURCE=2
+ALL_CFLAGS += -fstack-protector-strong
+# Ubuntu's packages ask for 3.
+ALL_CFLAGS += $(if $(findstring _FORTIFY_SOURCE,$(CFLAGS) $(CPPFLAGS)),,-D_FORTIFY_SOURCE=2)
 ALL_LDFLAGS := -Wl,-z,defs
 endif
 ALL_LDFLAGS += -pthread -Wl,--as-needed -Wl,-z,relro -Wl,-z,now $(LDFLAGS)

@@ -52,6 +52,12 @@ def build_packages(cache, suite, log, top, directory):
         for path in glob.glob(tree.path("/srv/%s/*.deb" % which)):
             if "-dbgsym_" not in path:
                 must(["cp", path, folder], log)
+    # What an author of a host has: the example, made with the installed header.
+    tree.apt("install", "--no-install-recommends", *[
+        "/srv/first/" + name for name in made["first"] if name.startswith("castbucket-dev_")])
+    tree.must("sh", "-c", "cc -Wall -Wextra -Werror -o /srv/host "
+              "/usr/share/doc/castbucket-dev/examples/host.c $(pkg-config --cflags castbucket)")
+    must(["cp", tree.path("/srv/host"), os.path.join(directory, suite)], log)
     release(tree.directory)
 
 

@@ -138,10 +138,22 @@ def proxy(site):
     site.check_expected()
 
 
+def own_host(site):
+    """The example of a host, built with the installed header, has the installed plugin record what
+    it runs."""
+    shutil.copy(os.path.join(site.directory, "host"), site.tree.path("/srv/host"))
+    shown = site.tree.must(
+        "/srv/host", "/usr/lib/castbucket/castbucket.so", "/etc/castbucket/settings.json", "web-1",
+        "echo own host")
+    assert shown == "own host\n"
+    site.expect("web-1", "root", shown.encode())
+    site.check_expected()
+
+
 def replay(site):
     """A recording from the bucket is played by castbucket in the tree, and by zcat and asciinema
     outside; its manifest agrees."""
-    entry = site.recordings()[-1]
+    entry = [one for one in site.recordings() if one["kind"] == "shell"][-1]
     wanted = site.raw(entry)
     copy = "/srv/session.cast.gz"
     site.castbucket("get", entry["id"], "--org", ORGANIZATION, "-o", copy)
@@ -235,6 +247,6 @@ def purge(site):
 
 
 INSTALL = (install, directories, manual, settings, recorder)
-USE = (sudo, proxy, replay)
+USE = (sudo, proxy, own_host, replay)
 UPGRADE = (upgrade,)
 PURGE = (removal, purge_keeps, purge)
