@@ -43,7 +43,7 @@ LIBS := -lcurl -lcrypto -lz -ljansson -lexpat
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)))
 RECORDER := $(call objects,$(patsubst %,recorder/%/*.c,\
-	base cast journal settings seal spool aws store upload read service))
+	base cast journal settings transfer seal spool aws store upload read service))
 PRODUCTS := $(BUILD)/castbucket.so $(BUILD)/castbucket-recorder.so $(BUILD)/castbucket \
 	$(BUILD)/castbucket-proxy $(BUILD)/castbucket-shell $(BUILD)/castbucket_io.so
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))

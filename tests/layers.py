@@ -8,7 +8,7 @@ import sys
 # What each part may include of the others. Left out: the part itself.
 BOTTOM = ["recorder/base"]
 FORMATS = BOTTOM + ["recorder/cast", "recorder/journal", "recorder/aws", "recorder/settings"]
-MIDDLE = FORMATS + ["recorder/seal", "recorder/spool", "recorder/store"]
+MIDDLE = FORMATS + ["recorder/transfer", "recorder/seal", "recorder/spool", "recorder/store"]
 UPPER = MIDDLE + ["recorder/upload", "recorder/read"]
 MAY_INCLUDE = {
     "recorder/base": [],
@@ -17,7 +17,9 @@ MAY_INCLUDE = {
     "recorder/aws": BOTTOM,
     "recorder/settings": BOTTOM,
     "recorder/spool": BOTTOM,
-    "recorder/seal": BOTTOM + ["recorder/cast", "recorder/journal", "recorder/spool"],
+    "recorder/transfer": BOTTOM,
+    "recorder/seal": BOTTOM + ["recorder/cast", "recorder/journal", "recorder/spool",
+                               "recorder/transfer"],
     "recorder/store": BOTTOM + ["recorder/aws", "recorder/settings"],
     "recorder/upload": MIDDLE,
     "recorder/read": MIDDLE,
@@ -25,7 +27,7 @@ MAY_INCLUDE = {
     "recorder/cli": UPPER + ["recorder/service"],
     # What a host loads only appends: nothing of HTTP, of stores, or of the cast.
     "plugin": BOTTOM + ["recorder/journal", "recorder/settings", "recorder/spool",
-                        "recorder/service"],
+                        "recorder/transfer", "recorder/service"],
     "hooks/common": [],
     "hooks/proxy": ["hooks/common"],
     "hooks/shell": ["hooks/common"],
@@ -48,6 +50,8 @@ LIBRARIES = {
 FORBIDDEN = {
     "recorder/cast": {"recorder/base/file.h": "the cast knows no files",
                       "fcntl.h": "the cast knows no files"},
+    "recorder/transfer": {"recorder/base/file.h": "the decoders know no files",
+                          "fcntl.h": "the decoders know no files"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]')
 
