@@ -12,6 +12,7 @@
 #include "recorder/base/log.h"
 #include "recorder/base/text.h"
 #include "recorder/journal/journal.h"
+#include "recorder/transfer/transfer_protocol.h"
 
 /* Longer calls are put into the journal in parts, so that a disk that fills up loses a known part.
  */
@@ -21,10 +22,11 @@ struct recording_session {
     struct journal *journal;
     struct settings *settings; /* as they were when it opened */
     const struct socket_settings *socket;
-    struct input_mask *mask; /* NULL: input is not recorded, or as it is */
-    bool failed;             /* an event is missing that no GAP frame tells of yet */
-    bool over;               /* RECORDING_END was said, and stays said */
-    uint64_t lost;           /* bytes that are missing since `failed` */
+    struct input_mask *mask;         /* NULL: input is not recorded, or as it is */
+    enum transfer_protocol transfer; /* not NONE: all that the person's side sends is journaled */
+    bool failed;                     /* an event is missing that no GAP frame tells of yet */
+    bool over;                       /* RECORDING_END was said, and stays said */
+    uint64_t lost;                   /* bytes that are missing since `failed` */
     uint64_t lost_in_all, output_bytes, input_bytes;
     int64_t opened_ns;
     int mask_verdict; /* the worst that input_mask's sink met since the call began */
@@ -118,6 +120,8 @@ int plugin_input(struct recording_session *session, const void *data, size_t len
     if (length == 0)
         return RECORDING_CONTINUE;
     session->input_bytes += length;
+    if (session->transfer != TRANSFER_NONE)
+        return put(session, JOURNAL_INPUT, data, length);
     if (!session->socket->input)
         return session->over ? RECORDING_END : RECORDING_CONTINUE;
     if (!session->mask)
@@ -193,8 +197,21 @@ static void fill_meta(struct journal_meta *meta, const struct recording_session_
         .rows = GIVEN(info, rows),
         .cast_version = (uint32_t)settings_cast_version(session->settings),
         .input_recorded = session->socket->input,
+        .transfer = transfer_protocol_key(session->transfer),
+        .contents = session->transfer && session->socket->transfer_contents ? "kept" : "",
         .started_ns = clock_wall_ns(&clock_system),
     };
+}
+
+/* A protocol of machines never runs under a terminal; what does is recorded as what it shows. */
+static enum transfer_protocol transfer_of(const struct recording_session_info *info)
+{
+    uint32_t kind = GIVEN(info, kind);
+    if (GIVEN(info, has_terminal))
+        return TRANSFER_NONE;
+    return kind == RECORDING_SUBSYSTEM ? transfer_protocol_of_subsystem(GIVEN(info, command))
+           : kind == RECORDING_EXEC    ? transfer_protocol_of_command(GIVEN(info, command))
+                                       : TRANSFER_NONE;
 }
 
 static int open_journal(struct recording_instance *instance, struct recording_session *session,
@@ -255,6 +272,7 @@ static void open_recorded(struct recording_instance *instance, struct settings *
     }
     made->settings = settings_ref(settings);
     made->socket = socket;
+    made->transfer = transfer_of(info);
     made->opened_ns = clock_monotonic_ns(&clock_system);
     text_escape(made->user, sizeof(made->user), user);
     if (socket->input && GIVEN(info, has_terminal)) {

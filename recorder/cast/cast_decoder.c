@@ -135,8 +135,10 @@ static int take_stream(struct cast_decoder *d, struct error *error)
         d->stream = CAST_STDOUT;
     else if (strcmp(d->next.data, "stderr") == 0)
         d->stream = CAST_STDERR;
+    else if (strcmp(d->next.data, "notes") == 0)
+        d->stream = CAST_NOTES;
     else
-        return damaged(d, ERR_DAMAGED, "an \"s\" event must say stdout or stderr", error);
+        return damaged(d, ERR_DAMAGED, "an \"s\" event must say stdout, stderr or notes", error);
     return 0;
 }
 

@@ -18,6 +18,8 @@ struct cast_info {
     bool onlcr;
     const char *term, *command, *title;
     const char *id, *organization, *socket, *user; /* of the "castbucket" object, or "" */
+    const char *transfer;                          /* the protocol of a file transfer */
+    bool contents;                                 /* whose bytes are in the cast */
 };
 
 struct cast_event {

@@ -198,25 +198,55 @@ int cast_resize(struct cast_encoder *encoder, int64_t time_ns, uint32_t columns,
     return rc;
 }
 
-int cast_marker(struct cast_encoder *encoder, int64_t time_ns, const char *label,
-                struct buffer *out)
+/* An event whose text is `text` and then `tail`, which needs no escapes that it does not have. On
+ * failure nothing has changed. */
+static int append_text(struct cast_encoder *encoder, int64_t time_ns, char code, const char *text,
+                       size_t length, const char *tail, struct buffer *out)
 {
     struct cast_encoder next = *encoder;
     size_t before = out->length;
     int rc = buffer_reserve(out, CAST_OVERHEAD);
     if (rc)
         return rc;
-    char *to = put_opening(&next, out->data + before, advance(&next, time_ns), 'm');
+    char *to = out->data + before;
+    int64_t time_us = advance(&next, time_ns);
+    if (code == 'o' && next.stream != CAST_NOTES) {
+        to = put_closing(put(put_opening(&next, to, time_us, 's'), "notes", 5));
+        next.stream = CAST_NOTES;
+    }
+    to = put_opening(&next, to, time_us, code);
     finish(out, to - 1); /* json_text_append() writes the quotation marks */
-    rc = json_text_append(out, label, strlen(label));
+    rc = json_text_append(out, text, length);
+    if (!rc) {
+        finish(out, out->data + out->length - 1);
+        rc = buffer_append_text(out, tail);
+    }
     if (!rc)
-        rc = buffer_append(out, "]\n", 2);
+        rc = buffer_append_text(out, "\"]\n");
     if (rc) {
         finish(out, out->data + before);
         return rc;
     }
     *encoder = next;
     return 0;
+}
+
+int cast_marker(struct cast_encoder *encoder, int64_t time_ns, const char *label,
+                struct buffer *out)
+{
+    return append_text(encoder, time_ns, 'm', label, strlen(label), "", out);
+}
+
+int cast_file(struct cast_encoder *encoder, int64_t time_ns, const char *json, size_t length,
+              struct buffer *out)
+{
+    return append_text(encoder, time_ns, 'f', json, length, "", out);
+}
+
+int cast_note(struct cast_encoder *encoder, int64_t time_ns, const char *line, size_t length,
+              struct buffer *out)
+{
+    return append_text(encoder, time_ns, 'o', line, length, "\\r\\n", out);
 }
 
 int cast_end(struct cast_encoder *encoder, int64_t time_ns, int status, struct buffer *out)

@@ -11,7 +11,8 @@
  *   with the exact bytes of the whole event before it. Players skip codes they do not know. The
  *   encoder splits output around an ill-formed stretch so that only the stretch is written twice.
  * - stderr is shown like stdout, in an `o` event. [time, "s", "stderr"] says that the `o` events
- *   after it are stderr's, [time, "s", "stdout"] that they are stdout's again.
+ *   after it are stderr's, [time, "s", "stdout"] that they are stdout's again, and
+ *   [time, "s", "notes"] that they are the recorder's own lines.
  * - Without a terminal nobody turned line feeds into CR LF, and players would draw a staircase. So
  *   when the header says "onlcr": true, the encoder writes CR LF for each LF of stdout and stderr,
  *   as a terminal's ONLCR does; the decoder takes one CR away before each LF. This is exact for
@@ -38,19 +39,25 @@ struct cast_header {
     const char *command;
     const char *title; /* such as "alice@web-1" */
     bool onlcr;
+    bool contents; /* of a transfer: the protocol's bytes are in the cast as well */
     /* the "castbucket" object */
     const char *id, *organization, *socket, *user, *key_fingerprint, *target_user, *target_address,
-        *client_address, *connection_id, *host, *kind;
+        *client_address, *connection_id, *host, *kind, *transfer;
 };
 
-enum cast_stream { CAST_STDOUT = 0, CAST_STDERR = 1, CAST_INPUT = 2 };
+enum cast_stream {
+    CAST_STDOUT = 0,
+    CAST_STDERR = 1,
+    CAST_INPUT = 2,
+    CAST_NOTES = 3, /* the recorder's own lines, which nobody was shown: cast_note() */
+};
 
 /* All that the encoder remembers between events. Plain data, so that it can be saved with a sealed
  * chunk and an encoding continued in another process. */
 struct cast_encoder {
     int version;
     bool onlcr;
-    uint8_t stream;          /* of the last `o` event: CAST_STDOUT or CAST_STDERR */
+    uint8_t stream;          /* of the last `o` event: enum cast_stream, but never CAST_INPUT */
     uint8_t carry_length[3]; /* per enum cast_stream */
     uint8_t carry[3][4];     /* an unfinished character's bytes */
     int64_t written_us; /* v3: time of the last event as written, so that rounding never drifts */
@@ -79,6 +86,16 @@ __attribute__((warn_unused_result)) int cast_resize(struct cast_encoder *encoder
 /* `m`. */
 __attribute__((warn_unused_result)) int cast_marker(struct cast_encoder *encoder, int64_t time_ns,
                                                     const char *label, struct buffer *out);
+
+/* `f`: what happened to a file, as a JSON object's text (see castbucket-cast(5)). */
+__attribute__((warn_unused_result)) int cast_file(struct cast_encoder *encoder, int64_t time_ns,
+                                                  const char *json, size_t length,
+                                                  struct buffer *out);
+
+/* A line of the recorder's own, for people who play the cast: in an `o` event, with CR LF. */
+__attribute__((warn_unused_result)) int cast_note(struct cast_encoder *encoder, int64_t time_ns,
+                                                  const char *line, size_t length,
+                                                  struct buffer *out);
 
 /* Flushes carried bytes (an unfinished character is ill-formed now) and, if status >= 0, appends
  * `x` with the exit status. With -1 also where bytes are missing and more follow. */

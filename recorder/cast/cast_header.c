@@ -20,11 +20,14 @@ static int append_facts(const struct cast_header *header, struct buffer *out)
         {"connection_id", header->connection_id},
         {"host", header->host},
         {"kind", header->kind},
+        {"transfer", header->transfer},
     };
     unsigned members = 0;
     int rc = buffer_append_text(out, ",\"castbucket\":{");
     for (size_t i = 0; !rc && i < sizeof(facts) / sizeof(facts[0]); i++)
         rc = json_text_member(out, facts[i].name, facts[i].text, &members);
+    if (!rc && header->transfer && *header->transfer)
+        rc = buffer_printf(out, ",\"contents\":%s", header->contents ? "true" : "false");
     if (!rc)
         rc = buffer_printf(out, "%s\"onlcr\":%s}", members ? "," : "",
                            header->onlcr ? "true" : "false");

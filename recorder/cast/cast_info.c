@@ -94,6 +94,9 @@ static int read_facts(const json_t *root, struct cast_info *info, bool *ours, st
         rc = get_text(facts, "socket", &info->socket, error);
     if (!rc)
         rc = get_text(facts, "user", &info->user, error);
+    if (!rc)
+        rc = get_text(facts, "transfer", &info->transfer, error);
+    info->contents = json_is_true(json_object_get(facts, "contents"));
     return rc;
 }
 
@@ -116,7 +119,8 @@ int cast_info_read(const char *line, size_t length, struct cast_info *info, bool
                                .id = "",
                                .organization = "",
                                .socket = "",
-                               .user = ""};
+                               .user = "",
+                               .transfer = ""};
     if (!made->root) {
         bool memory = json_error_code(&why) == json_error_out_of_memory;
         rc = error_set(error, memory ? ERR_NO_MEMORY : ERR_DAMAGED, "the header is not JSON: %s",

@@ -6,6 +6,7 @@ static const struct cli_option options[] = {
     {"organization", 0, "ORG", SETTINGS_HELP_ORGANIZATION},
     {"recording", 0, "on|off", SETTINGS_HELP_RECORDING},
     {"input", 0, "on|off", SETTINGS_HELP_INPUT},
+    {"transfer-contents", 0, "on|off", SETTINGS_HELP_TRANSFER_CONTENTS},
     {"on-failure", 0, "end|refuse|continue", SETTINGS_HELP_ON_FAILURE},
     {"remove", 0, NULL, "remove the socket from the settings; its recordings stay"},
     {0},

@@ -68,7 +68,11 @@ struct journal_meta {
     const char *term;
     const char *connection_id;
     const char *host; /* name of the machine */
-    uint32_t kind;    /* enum journal_kind */
+    /* Of a file transfer transfer_protocol_key(), and then INPUT frames have all that the person's
+     * side sent, whatever input_recorded says; else "". `contents` is "kept" when the cast is to
+     * have these bytes, too. */
+    const char *transfer, *contents;
+    uint32_t kind; /* enum journal_kind */
     uint32_t has_terminal;
     uint32_t columns, rows;
     uint32_t cast_version;   /* 2 or 3, by settings when it opened */

@@ -30,7 +30,9 @@ int journal_encode_meta(const struct journal_meta *meta, struct buffer *out)
                                                  meta->command,
                                                  meta->term,
                                                  meta->connection_id,
-                                                 meta->host};
+                                                 meta->host,
+                                                 meta->transfer,
+                                                 meta->contents};
     uint32_t numbers[] = {meta->kind, meta->has_terminal, meta->columns,
                           meta->rows, meta->cast_version, meta->input_recorded};
     int64_t started = (int64_t)htole64((uint64_t)meta->started_ns);
@@ -134,7 +136,9 @@ int journal_decode_meta(const void *data, size_t length, struct journal_meta *me
                                                  &meta->command,
                                                  &meta->term,
                                                  &meta->connection_id,
-                                                 &meta->host};
+                                                 &meta->host,
+                                                 &meta->transfer,
+                                                 &meta->contents};
     take_strings(&input, fields, JOURNAL_META_STRINGS);
     if (input.bad)
         return error_set(error, ERR_DAMAGED, "the session's facts cannot be decoded");

@@ -61,7 +61,7 @@ static inline uint32_t journal_header_crc(const struct journal_header *header)
 /* Payloads of JOURNAL_META and JOURNAL_END: numbers, then a count and as many strings. A string is
  * a u16 length, its bytes and a NUL. A later version appends strings; readers skip what they do not
  * know and take what is missing as "". */
-#define JOURNAL_META_STRINGS 12
+#define JOURNAL_META_STRINGS 14
 #define JOURNAL_END_STRINGS 2
 #define JOURNAL_META_MAX (40 + JOURNAL_META_STRINGS * (JOURNAL_META_TEXT + 2))
 #define JOURNAL_END_SIGNAL 64    /* longest signal name, its NUL counted; longer is cut */

@@ -9,6 +9,9 @@
  *      "end": "exited" | "signaled" | "lost" | "cut", "exit_status": 0, "signal": "...",
  *      "message": "...", "damaged": "...",
  *      "output_bytes": n, "input_bytes": n, "lost_bytes": n, "cast_bytes": n, "size": n,
+ *      "transfer": {"protocol": "sftp", "contents": false, "understood": true, "operations": n,
+ *                   "put_files": n, "put_bytes": n, "got_files": n, "got_bytes": n, "listed": n,
+ *                   "list": [{"time": s, "op": "put", ...}, ...]},
  *      "sha256": "hex of the whole .cast.gz",
  *      "chain": "hex of the last link",
  *      "chunks": [{"offset": n, "size": n, "cast_offset": n, "cast_size": n, "time": s,
@@ -16,10 +19,12 @@
  *
  * The chain: link 0 is the SHA-256 of the id's text; link n is SHA-256(link n-1 || sha256 of chunk
  * n), over raw bytes. Unknown strings are left out. "cut": the host ended without closing the
- * session. */
+ * session. "transfer" is there for file transfers only; its list has the first `listed` of the
+ * operations, the cast's `f` events all of them. */
 #ifndef CASTBUCKET_SEAL_MANIFEST_H
 #define CASTBUCKET_SEAL_MANIFEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +40,15 @@ struct manifest_chunk {
     uint8_t sha256[32];
 };
 
+/* What a file transfer was; `protocol` "": it was none. */
+struct manifest_transfer {
+    const char *protocol;
+    bool contents;   /* the protocol's bytes are in the cast */
+    bool understood; /* to its end */
+    uint64_t operations, put_files, put_bytes, got_files, got_bytes, listed;
+    const char *list; /* for writing: the members of the JSON array; "" after reading */
+};
+
 /* Strings: never NULL, "" when unknown. */
 struct manifest {
     const char *id, *organization, *socket, *user, *key_fingerprint, *target_user, *target_address,
@@ -46,6 +60,7 @@ struct manifest {
     int exit_status; /* -1: none */
     const char *signal, *message, *damaged;
     uint64_t output_bytes, input_bytes, lost_bytes, cast_bytes, size;
+    struct manifest_transfer transfer;
     uint8_t sha256[32], chain[32];
     const struct manifest_chunk *chunks;
     size_t chunk_count;

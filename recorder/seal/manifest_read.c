@@ -222,6 +222,31 @@ static int read_sizes(const json_t *root, struct manifest *manifest, struct erro
     return rc;
 }
 
+static int read_transfer(json_t *root, struct manifest_transfer *transfer, struct error *error)
+{
+    json_t *object = json_object_get(root, "transfer");
+    *transfer = (struct manifest_transfer){.protocol = "", .list = ""};
+    if (!object)
+        return 0;
+    if (!json_is_object(object))
+        return wrong(error, "transfer", "an object");
+    const struct {
+        const char *name;
+        uint64_t *value;
+    } members[] = {
+        {"operations", &transfer->operations}, {"put_files", &transfer->put_files},
+        {"put_bytes", &transfer->put_bytes},   {"got_files", &transfer->got_files},
+        {"got_bytes", &transfer->got_bytes},   {"listed", &transfer->listed},
+    };
+    int rc = get_text(object, "protocol", true, &transfer->protocol, error);
+    for (size_t i = 0; !rc && i < sizeof(members) / sizeof(members[0]); i++)
+        rc = get_number(object, members[i].name, true, INT64_MAX, members[i].value, error);
+    transfer->contents = json_is_true(json_object_get(object, "contents"));
+    transfer->understood = json_is_true(json_object_get(object, "understood"));
+    json_object_del(object, "list"); /* as with the chunks below; readers have the cast's events */
+    return rc;
+}
+
 int manifest_read(const char *text, size_t length, struct manifest **manifest, struct error *error)
 {
     json_error_t why;
@@ -246,6 +271,8 @@ int manifest_read(const char *text, size_t length, struct manifest **manifest, s
         rc = read_how(owned->root, &owned->manifest, error);
     if (!rc)
         rc = read_sizes(owned->root, &owned->manifest, error);
+    if (!rc)
+        rc = read_transfer(owned->root, &owned->manifest.transfer, error);
     if (!rc)
         rc = read_chunks(owned, error);
     if (rc) {

@@ -77,6 +77,31 @@ static int append_how(const struct manifest *manifest, struct buffer *out)
     return rc;
 }
 
+static int append_transfer(const struct manifest_transfer *transfer, struct buffer *out)
+{
+    const struct {
+        const char *name;
+        uint64_t number;
+    } numbers[] = {
+        {"operations", transfer->operations}, {"put_files", transfer->put_files},
+        {"put_bytes", transfer->put_bytes},   {"got_files", transfer->got_files},
+        {"got_bytes", transfer->got_bytes},   {"listed", transfer->listed},
+    };
+    unsigned count = 0;
+    if (!transfer->protocol || !*transfer->protocol)
+        return 0;
+    int rc = buffer_append_text(out, ",\"transfer\":{");
+    if (!rc)
+        rc = json_text_member(out, "protocol", transfer->protocol, &count);
+    if (!rc)
+        rc = buffer_printf(out, ",\"contents\":%s,\"understood\":%s",
+                           transfer->contents ? "true" : "false",
+                           transfer->understood ? "true" : "false");
+    for (size_t i = 0; !rc && i < sizeof(numbers) / sizeof(*numbers); i++)
+        rc = append_number(out, numbers[i].name, numbers[i].number);
+    return rc ? rc : buffer_printf(out, ",\"list\":[%s]}", transfer->list);
+}
+
 static int append_sizes(const struct manifest *manifest, struct buffer *out)
 {
     int rc = append_number(out, "output_bytes", manifest->output_bytes);
@@ -88,6 +113,8 @@ static int append_sizes(const struct manifest *manifest, struct buffer *out)
         rc = append_number(out, "cast_bytes", manifest->cast_bytes);
     if (!rc)
         rc = append_number(out, "size", manifest->size);
+    if (!rc)
+        rc = append_transfer(&manifest->transfer, out);
     if (!rc)
         rc = append_hash(out, "sha256", manifest->sha256);
     if (!rc)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "recorder/base/file.h"
+#include "recorder/seal/seal_transfer.h"
 #include "recorder/seal/sealer.h"
 
 /* How often to ask whether the writer is gone: a session that ended has its end frame waiting, so
@@ -96,6 +97,7 @@ void sealer_free(struct sealer *sealer)
     if (!sealer)
         return;
     sealer_read_again(sealer);
+    seal_transfer_drop(sealer);
     free(sealer->end);
     free(sealer);
 }
@@ -192,6 +194,8 @@ static int sync_file(const struct sealer *sealer, const char *suffix, struct err
 static int sync_sealed(struct sealer *sealer, struct error *error)
 {
     int rc = sync_file(sealer, SPOOL_CAST_SUFFIX, error);
+    if (!rc && sealer->done.transfer_size)
+        rc = sync_file(sealer, SPOOL_TRANSFER_SUFFIX, error);
     if (!rc)
         rc = sync_file(sealer, SPOOL_SEAL_SUFFIX, error);
     if (!rc && !sealer->names_synced) {
@@ -204,8 +208,10 @@ static int sync_sealed(struct sealer *sealer, struct error *error)
 /* Once sealed chunks are on disk. */
 static void give_space_back(struct sealer *sealer)
 {
-    if (!sealer->keep_journal && !sealer->end)
-        journal_reader_release(sealer->reader, sealer->done.journal_offset);
+    if (sealer->keep_journal || sealer->end)
+        return;
+    journal_reader_release(sealer->reader, sealer->done.journal_offset);
+    seal_transfer_release(sealer);
 }
 
 bool sealer_sync_due(struct sealer *sealer)

@@ -12,6 +12,10 @@
  * chunk is in ID.cast.gz with the right hash, cuts both files there, and continues. Journal space
  * is given back only for what is sealed and synced.
  *
+ * A file transfer's bytes go through a decoder (recorder/transfer) instead of into the cast. Its
+ * state is appended to ID.transfer before each record, which says where; it is given back like the
+ * journal's space, when a later one is synced.
+ *
  * A damaged journal is kept: when its recording is complete, it is in quarantine/ with ID.reason.
  * Should be opened for every id that has a journal or an ID.seal: a kill may leave only the latter.
  */

@@ -7,6 +7,7 @@
 
 #include "recorder/base/file.h"
 #include "recorder/seal/chain.h"
+#include "recorder/seal/seal_transfer.h"
 #include "recorder/seal/sealer.h"
 
 /* The file read once more from start to end: for its hash, and to see that the disk has what we
@@ -135,6 +136,8 @@ static struct manifest describe(const struct sealer *sealer, const struct journa
         .size = done->size + GZIP_TRAILER_SIZE,
         .chunk_count = (size_t)done->chunks,
     };
+    if (sealer->transfer)
+        manifest.transfer = seal_transfer_describe(sealer->transfer, meta);
     memcpy(manifest.chain, done->chain, sizeof(manifest.chain));
     return manifest;
 }
@@ -217,9 +220,12 @@ static int complete_file(struct sealer *sealer, struct seal_worker *worker, int 
 int sealer_finish(struct sealer *sealer, struct seal_worker *worker, struct error *error)
 {
     struct manifest_chunk *chunks = NULL;
-    struct manifest manifest = describe(sealer, journal_reader_meta(sealer->reader));
     int cast = -1, log = -1;
-    int rc = sealer_file(sealer, SPOOL_CAST_SUFFIX, O_RDWR, &cast, error);
+    int rc = seal_transfer_open(sealer, error);
+    if (rc)
+        return rc;
+    struct manifest manifest = describe(sealer, journal_reader_meta(sealer->reader));
+    rc = sealer_file(sealer, SPOOL_CAST_SUFFIX, O_RDWR, &cast, error);
     if (!rc)
         rc = sealer_file(sealer, SPOOL_SEAL_SUFFIX, O_RDONLY, &log, error);
     if (!rc)
@@ -245,5 +251,7 @@ int sealer_clean(struct sealer *sealer, struct error *error)
     int rc = spool_remove(sealer->spool, SPOOL_JOURNALS, sealer->id, SPOOL_JOURNAL_SUFFIX, error);
     if (!rc)
         rc = spool_remove(sealer->spool, SPOOL_SEALED, sealer->id, SPOOL_SEAL_SUFFIX, error);
+    if (!rc)
+        rc = spool_remove(sealer->spool, SPOOL_SEALED, sealer->id, SPOOL_TRANSFER_SUFFIX, error);
     return rc;
 }

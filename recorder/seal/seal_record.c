@@ -95,6 +95,9 @@ static void walk_progress(struct walk *walk, struct seal_progress *progress)
     walk_i64(walk, &progress->chunk.time_ns);
     walk_bytes(walk, progress->chunk.sha256, sizeof(progress->chunk.sha256));
     walk_bytes(walk, progress->chain, sizeof(progress->chain));
+    walk_u64(walk, &progress->transfer_offset);
+    walk_u32(walk, &progress->transfer_size);
+    walk_u32(walk, &progress->transfer_crc);
 }
 
 /* The CRC of what follows the CRC's own field, and of the texts. */

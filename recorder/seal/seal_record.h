@@ -29,6 +29,10 @@ struct seal_progress {
     struct manifest_chunk chunk; /* the chunk this record is about; size 0: the frames read since
                                     the record before made no cast, so there is none */
     uint8_t chain[32];
+    /* Of a file transfer, where its decoder's state as of here is in ID.transfer, and its CRC-32C;
+     * size 0: there is none. */
+    uint64_t transfer_offset;
+    uint32_t transfer_size, transfer_crc;
 };
 
 /* How the session ended; goes with the final record. */

@@ -9,6 +9,7 @@
 
 #include "recorder/base/file.h"
 #include "recorder/seal/chain.h"
+#include "recorder/seal/seal_transfer.h"
 #include "recorder/seal/sealer.h"
 
 struct files {
@@ -63,10 +64,12 @@ static int check_chunk(const struct files *files, const struct manifest_chunk *c
     return 0;
 }
 
-/* Finds the last record that can be gone on from: it is whole, and so is the chunk that it or, when
- * it made none, the last one before it is about. Returns their number in *records. */
-static int find_last(const struct files *files, struct seal_progress *progress,
-                     struct seal_end *end, uint64_t *records, struct error *error)
+/* Finds the last record that can be gone on from: it is whole, its decoder's state is, and the
+ * chunk that it or, when it made none, the last one before it is about. Returns their number in
+ * *records. */
+static int find_last(const struct sealer *sealer, const struct files *files,
+                     struct seal_progress *progress, struct seal_end *end, uint64_t *records,
+                     struct error *error)
 {
     struct seal_progress older;
     struct seal_end other;
@@ -81,8 +84,14 @@ static int find_last(const struct files *files, struct seal_progress *progress,
             candidate = 0;
             continue;
         }
-        if (!candidate)
+        if (!candidate) {
+            rc = seal_transfer_check(sealer, read, &whole, error);
+            if (rc)
+                return rc;
+            if (!whole)
+                continue;
             candidate = i;
+        }
         if (read->chunk.size == 0)
             continue;
         rc = check_chunk(files, &read->chunk, &whole, error);
@@ -151,7 +160,7 @@ int sealer_resume(struct sealer *sealer, struct error *error)
         goto out;
     found = files.log_size / SEAL_RECORD_SIZE;
     if (files.cast >= 0) {
-        rc = find_last(&files, &sealer->done, end, &records, error);
+        rc = find_last(sealer, &files, &sealer->done, end, &records, error);
     } else if (found) {
         /* A final record is written when the recording's name is safely on disk. If the recording
          * is gone all the same, it was uploaded and removed before we could clean up. */

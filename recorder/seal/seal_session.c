@@ -9,7 +9,9 @@
 
 #include "recorder/base/file.h"
 #include "recorder/cast/cast_encoder.h"
+#include "recorder/seal/seal_transfer.h"
 #include "recorder/seal/sealer.h"
+#include "recorder/transfer/transfer_protocol.h"
 
 /* A frame of up to 16 MiB is encoded in pieces, and compressed piece by piece, so that memory stays
  * the same whatever a host writes. */
@@ -71,6 +73,8 @@ static int begin_cast(const struct journal_meta *meta, struct cast_encoder *enco
         .connection_id = meta->connection_id,
         .host = meta->host,
         .kind = sealer_kind_name(meta->kind),
+        .transfer = transfer_protocol_name(transfer_protocol_find(meta->transfer)),
+        .contents = *meta->contents,
     };
     int rc = cast_begin(encoder, &header, out);
     return rc ? error_set(error, rc, "no memory for the cast's header") : 0;
@@ -86,6 +90,8 @@ static int begin_chunk(struct sealer *sealer, struct seal_worker *worker, struct
     if (!rc)
         rc = chunk_start(worker, draft->fd, &draft->next, error);
     draft->first_ns = -1;
+    if (!rc)
+        rc = seal_transfer_open(sealer, error);
     if (rc || draft->next.encoder.version)
         return rc;
     const struct journal_meta *meta = journal_reader_meta(sealer->reader);
@@ -97,14 +103,14 @@ static int begin_chunk(struct sealer *sealer, struct seal_worker *worker, struct
     return rc;
 }
 
-static int add_bytes(struct seal_worker *worker, struct draft *draft, enum cast_stream stream,
-                     const struct journal_frame *frame, struct error *error)
+int sealer_add_bytes(struct seal_worker *worker, struct cast_encoder *encoder,
+                     enum cast_stream stream, int64_t time_ns, const void *data, size_t left,
+                     struct error *error)
 {
-    const char *p = frame->data;
-    size_t left = frame->length;
+    const char *p = data;
     while (left) {
         size_t length = left < PIECE ? left : PIECE;
-        int rc = cast_bytes(&draft->next.encoder, stream, frame->time_ns, p, length, &worker->cast);
+        int rc = cast_bytes(encoder, stream, time_ns, p, length, &worker->cast);
         if (rc)
             return error_set(error, rc, "no memory for %zu bytes of cast", length);
         p += length;
@@ -116,6 +122,17 @@ static int add_bytes(struct seal_worker *worker, struct draft *draft, enum cast_
         }
     }
     return 0;
+}
+
+static int add_bytes(struct sealer *sealer, struct seal_worker *worker, struct draft *draft,
+                     enum cast_stream stream, const struct journal_frame *frame,
+                     struct error *error)
+{
+    struct cast_encoder *encoder = &draft->next.encoder;
+    if (sealer->transfer && stream != CAST_STDERR)
+        return seal_transfer_take(sealer->transfer, worker, encoder, stream, frame, error);
+    return sealer_add_bytes(worker, encoder, stream, frame->time_ns, frame->data, frame->length,
+                            error);
 }
 
 static int add_marker(struct seal_worker *worker, struct draft *draft, int64_t time_ns,
@@ -174,12 +191,23 @@ static int add_gap(const struct sealer *sealer, struct seal_worker *worker, stru
         draft->next.lost_bytes = INT64_MAX;
     if (draft->next.lost_bytes > INT64_MAX)
         draft->next.lost_bytes = INT64_MAX;
+    if (!rc && sealer->transfer)
+        rc = seal_transfer_give_up(sealer->transfer, worker, &draft->next.encoder, frame->time_ns,
+                                   "bytes are missing", error);
     return rc;
 }
 
 static void copy_text(char *to, size_t size, const char *text)
 {
     snprintf(to, size, "%s", text);
+}
+
+static int end_transfer(struct sealer *sealer, struct seal_worker *worker, struct draft *draft,
+                        int64_t time_ns, struct error *error)
+{
+    return sealer->transfer
+               ? seal_transfer_end(sealer->transfer, worker, &draft->next.encoder, time_ns, error)
+               : 0;
 }
 
 static int add_end(struct sealer *sealer, struct seal_worker *worker, struct draft *draft,
@@ -201,6 +229,9 @@ static int add_end(struct sealer *sealer, struct seal_worker *worker, struct dra
     }
     copy_text(to->signal, sizeof(to->signal), end.signal);
     copy_text(to->message, sizeof(to->message), end.message);
+    rc = end_transfer(sealer, worker, draft, frame->time_ns, error);
+    if (rc)
+        return rc;
     rc = cast_end(&draft->next.encoder, frame->time_ns, to->exit_status, &worker->cast);
     return rc ? error_set(error, rc, "no memory for the cast's end") : 0;
 }
@@ -211,13 +242,13 @@ static int add_frame(struct sealer *sealer, struct seal_worker *worker, struct d
     switch (frame->type) {
     case JOURNAL_STDOUT:
         draft->next.output_bytes += frame->length;
-        return add_bytes(worker, draft, CAST_STDOUT, frame, error);
+        return add_bytes(sealer, worker, draft, CAST_STDOUT, frame, error);
     case JOURNAL_STDERR:
         draft->next.output_bytes += frame->length;
-        return add_bytes(worker, draft, CAST_STDERR, frame, error);
+        return add_bytes(sealer, worker, draft, CAST_STDERR, frame, error);
     case JOURNAL_INPUT:
         draft->next.input_bytes += frame->length;
-        return add_bytes(worker, draft, CAST_INPUT, frame, error);
+        return add_bytes(sealer, worker, draft, CAST_INPUT, frame, error);
     case JOURNAL_RESIZE:
         return add_resize(sealer, worker, draft, frame, error);
     case JOURNAL_MARKER:
@@ -233,13 +264,16 @@ static int add_frame(struct sealer *sealer, struct seal_worker *worker, struct d
 }
 
 /* The end of a journal that has no end: its writer is gone, or nothing after here can be read. */
-static int add_cut(struct seal_worker *worker, struct draft *draft, const char *label,
-                   struct error *error)
+static int add_cut(struct sealer *sealer, struct seal_worker *worker, struct draft *draft,
+                   const char *label, struct error *error)
 {
     struct seal_progress *next = &draft->next;
     copy_text(draft->end->end, sizeof(draft->end->end), "cut");
     draft->end->exit_status = -1;
-    int rc = cast_end(&next->encoder, next->journal_time_ns, -1, &worker->cast);
+    int rc = end_transfer(sealer, worker, draft, next->journal_time_ns, error);
+    if (rc)
+        return rc;
+    rc = cast_end(&next->encoder, next->journal_time_ns, -1, &worker->cast);
     if (rc)
         return error_set(error, rc, "no memory for the cast's end");
     return add_marker(worker, draft, next->journal_time_ns, label, error);
@@ -261,7 +295,7 @@ static int take_damage(struct sealer *sealer, struct seal_worker *worker, struct
         return rc;
     snprintf(label, sizeof(label), "damaged: %s", damage->text);
     copy_text(draft->end->damaged, sizeof(draft->end->damaged), damage->text);
-    return add_cut(worker, draft, label, error);
+    return add_cut(sealer, worker, draft, label, error);
 }
 
 static int take_frame(struct sealer *sealer, struct seal_worker *worker, struct draft *draft,
@@ -299,8 +333,8 @@ static int take_next(struct sealer *sealer, struct seal_worker *worker, struct d
         *stop = STOP_FINAL;
         rc = begin_chunk(sealer, worker, draft, &problem);
         if (!rc)
-            rc = add_cut(worker, draft, "cut: the recording host ended without closing the session",
-                         &problem);
+            rc = add_cut(sealer, worker, draft,
+                         "cut: the recording host ended without closing the session", &problem);
     } else if (rc == JOURNAL_WAIT)
         *stop = STOP_WAIT;
     if (rc == ERR_DAMAGED)
@@ -343,7 +377,10 @@ static int commit(struct sealer *sealer, struct seal_worker *worker, struct draf
         if (rc)
             return rc;
     }
-    rc = append_record(sealer, worker, draft, error);
+    if (sealer->transfer)
+        rc = seal_transfer_save(sealer, &draft->next, error);
+    if (!rc)
+        rc = append_record(sealer, worker, draft, error);
     if (rc)
         return rc;
     sealer->done = draft->next;
@@ -378,6 +415,8 @@ int sealer_chunk(struct sealer *sealer, struct seal_worker *worker, struct error
         (void)!ftruncate(draft.fd, (off_t)sealer->done.size);
     if (rc || sealer->unreadable)
         sealer_read_again(sealer);
+    if (rc)
+        seal_transfer_drop(sealer);
     if (!rc)
         rc = sealer_read_on(sealer, error);
     if (draft.fd >= 0)

@@ -13,10 +13,11 @@ struct sealer {
     struct spool *spool;
     const struct clock *clock;
     char id[ID_SIZE];
-    struct journal_reader *reader; /* at done.journal_offset between calls; NULL: open it again */
-    struct seal_progress done;     /* what is in both files */
-    struct seal_end *end;          /* set once done.final is */
-    uint64_t records;              /* in ID.seal */
+    struct journal_reader *reader;  /* at done.journal_offset between calls; NULL: open it again */
+    struct seal_progress done;      /* what is in both files */
+    struct seal_end *end;           /* set once done.final is */
+    struct seal_transfer *transfer; /* of a file transfer, as of `done`; NULL: load it again */
+    uint64_t records;               /* in ID.seal */
 
     bool complete;
     bool gone;             /* the writer is */
@@ -40,6 +41,11 @@ __attribute__((warn_unused_result)) int sealer_read_on(struct sealer *sealer, st
 
 /* Drops the reader, so that the next read starts at done.journal_offset again. */
 void sealer_read_again(struct sealer *sealer);
+
+/* Puts bytes into worker->cast piece by piece, and compresses it when it is large. */
+__attribute__((warn_unused_result)) int
+sealer_add_bytes(struct seal_worker *worker, struct cast_encoder *encoder, enum cast_stream stream,
+                 int64_t time_ns, const void *data, size_t length, struct error *error);
 
 /* seal_resume.c: finds the last chunk that is whole and sets done, end and records by it. */
 __attribute__((warn_unused_result)) int sealer_resume(struct sealer *sealer, struct error *error);

@@ -15,7 +15,7 @@
  *       },
  *       "sockets": {
  *         "web-1": {"organization": "acme", "recording": true, "input": false,
- *                   "on_failure": "end"}
+ *                   "transfer_contents": false, "on_failure": "end"}
  *       }
  *     }
  *
@@ -74,6 +74,7 @@ struct socket_settings {
     const struct organization_settings *organization;
     bool recording;
     bool input;
+    bool transfer_contents;
     enum failure_policy on_failure;
 };
 

@@ -47,6 +47,8 @@ static const struct settings_key socket_keys[] = {
      SETTINGS_HELP_RECORDING},
     {"input", SETTINGS_BOOLEAN, "true|false", "false", NULL, SOCKET(input), ANY,
      SETTINGS_HELP_INPUT},
+    {"transfer_contents", SETTINGS_BOOLEAN, "true|false", "false", NULL, SOCKET(transfer_contents),
+     ANY, SETTINGS_HELP_TRANSFER_CONTENTS},
     {"on_failure", SETTINGS_CHOICE, "end|refuse|continue", "end", NULL, SOCKET(on_failure), ANY,
      SETTINGS_HELP_ON_FAILURE},
 };

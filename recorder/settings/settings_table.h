@@ -81,6 +81,9 @@ void settings_choice_name(const char *values, int position, char *name, size_t s
 #define SETTINGS_HELP_ORGANIZATION "organization that owns the socket's recordings"
 #define SETTINGS_HELP_RECORDING "whether sessions of this socket are recorded"
 #define SETTINGS_HELP_INPUT "whether what people type is recorded too"
+#define SETTINGS_HELP_TRANSFER_CONTENTS                                                            \
+    "whether file transfers are recorded with the bytes of the files, not only by name, size, "    \
+    "hash and result"
 #define SETTINGS_HELP_ON_FAILURE                                                                   \
     "when recording fails: end sessions and refuse new ones, only refuse new ones, or continue "   \
     "unrecorded with the gap marked"

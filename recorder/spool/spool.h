@@ -2,6 +2,7 @@
  *
  *     journals/ID.journal     being written by a host, or waiting to be sealed
  *     sealed/ID.seal          progress of sealing: one record a chunk, append-only
+ *     sealed/ID.transfer      of a file transfer: how far its decoding is, as of each record
  *     sealed/ID.cast.gz       the recording; grows a chunk at a time
  *     sealed/ID.json          its manifest, written atomically when the recording is whole
  *     sealed/ID.upload        how far its upload is, written atomically
@@ -29,6 +30,7 @@ enum spool_area { SPOOL_JOURNALS = 0, SPOOL_SEALED = 1, SPOOL_QUARANTINE = 2 };
 
 #define SPOOL_JOURNAL_SUFFIX ".journal"
 #define SPOOL_SEAL_SUFFIX ".seal"
+#define SPOOL_TRANSFER_SUFFIX ".transfer"
 #define SPOOL_CAST_SUFFIX ".cast.gz"
 #define SPOOL_MANIFEST_SUFFIX ".json"
 #define SPOOL_UPLOAD_SUFFIX ".upload"

@@ -15,9 +15,9 @@ static const struct {
     enum spool_area area;
     const char *suffix;
 } session_files[] = {
-    {SPOOL_SEALED, SPOOL_SEAL_SUFFIX},      {SPOOL_SEALED, SPOOL_CAST_SUFFIX},
-    {SPOOL_SEALED, SPOOL_UPLOAD_SUFFIX},    {SPOOL_SEALED, SPOOL_MANIFEST_SUFFIX},
-    {SPOOL_JOURNALS, SPOOL_JOURNAL_SUFFIX},
+    {SPOOL_SEALED, SPOOL_SEAL_SUFFIX},     {SPOOL_SEALED, SPOOL_TRANSFER_SUFFIX},
+    {SPOOL_SEALED, SPOOL_CAST_SUFFIX},     {SPOOL_SEALED, SPOOL_UPLOAD_SUFFIX},
+    {SPOOL_SEALED, SPOOL_MANIFEST_SUFFIX}, {SPOOL_JOURNALS, SPOOL_JOURNAL_SUFFIX},
 };
 
 #define MAX_EARLIER 100 /* times one session's file can be quarantined and put back by a person */

@@ -84,20 +84,31 @@ enum transfer_protocol transfer_protocol_of_subsystem(const char *name)
     return name && strcmp(name, "sftp") == 0 ? TRANSFER_SFTP : TRANSFER_NONE;
 }
 
+static const struct {
+    const char *name, *key;
+} known[] = {
+    [TRANSFER_NONE] = {"", ""},
+    [TRANSFER_SFTP] = {"sftp", "sftp"},
+    [TRANSFER_SCP_TO] = {"scp", "scp-to"},
+    [TRANSFER_SCP_FROM] = {"scp", "scp-from"},
+    [TRANSFER_RSYNC] = {"rsync", "rsync"},
+    [TRANSFER_GIT] = {"git", "git"},
+};
+
 const char *transfer_protocol_name(enum transfer_protocol protocol)
 {
-    switch (protocol) {
-    case TRANSFER_SFTP:
-        return "sftp";
-    case TRANSFER_SCP_TO:
-    case TRANSFER_SCP_FROM:
-        return "scp";
-    case TRANSFER_RSYNC:
-        return "rsync";
-    case TRANSFER_GIT:
-        return "git";
-    case TRANSFER_NONE:
-        break;
-    }
-    return "";
+    return known[protocol].name;
+}
+
+const char *transfer_protocol_key(enum transfer_protocol protocol)
+{
+    return known[protocol].key;
+}
+
+enum transfer_protocol transfer_protocol_find(const char *key)
+{
+    for (int i = TRANSFER_SFTP; i <= TRANSFER_GIT; i++)
+        if (strcmp(known[i].key, key) == 0)
+            return (enum transfer_protocol)i;
+    return TRANSFER_NONE;
 }

@@ -21,4 +21,9 @@ enum transfer_protocol transfer_protocol_of_command(const char *command);
 /* "sftp", "scp", "rsync", "git"; "" for TRANSFER_NONE. */
 const char *transfer_protocol_name(enum transfer_protocol protocol);
 
+/* What a journal remembers it by: tells scp's directions apart. "" for TRANSFER_NONE; the opposite
+ * gives TRANSFER_NONE for what is not known. */
+const char *transfer_protocol_key(enum transfer_protocol protocol);
+enum transfer_protocol transfer_protocol_find(const char *key);
+
 #endif

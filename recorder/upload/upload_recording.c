@@ -71,7 +71,7 @@ int upload_owner(const struct spool *spool, const char *id, char **organization,
 static int remove_local(const struct spool *spool, const char *id, struct error *error)
 {
     static const char *const suffixes[] = {SPOOL_CAST_SUFFIX, SPOOL_SEAL_SUFFIX,
-                                           SPOOL_MANIFEST_SUFFIX};
+                                           SPOOL_TRANSFER_SUFFIX, SPOOL_MANIFEST_SUFFIX};
     int rc = 0;
     for (size_t i = 0; i < sizeof(suffixes) / sizeof(*suffixes) && !rc; i++)
         rc = spool_remove(spool, SPOOL_SEALED, id, suffixes[i], error);

@@ -182,6 +182,7 @@ def test_show_tells_what_is_in_force(settings):
         "organizations": {"acme": {"storage": {"type": "aws-s3", "bucket": "acme-recordings",
                                                "role_arn": ROLE, "prefix": "ssh/"}}},
         "sockets": {"wéb": {"organization": "acme", "recording": True, "input": False,
+                                "transfer_contents": False,
                             "on_failure": "end"}}}
     copy = settings.parent / "copy.json"
     copy.write_text(out)
