@@ -69,11 +69,24 @@ static int write_stored(void *context, const void *data, size_t length)
 static int write_raw(void *context, const struct cast_event *event, struct error *error)
 {
     struct get *get = context;
-    bool wanted = event->code == 'o' && get->stream != CAST_INPUT &&
+    bool wanted = event->code == 'o' && event->stream != CAST_NOTES && get->stream != CAST_INPUT &&
                   (get->stream == ALL_OUTPUT || get->stream == event->stream);
     wanted |= event->code == 'i' && get->stream == CAST_INPUT;
     show_progress(get);
     return wanted ? output_file_write(&get->output, event->raw, event->raw_length, error) : 0;
+}
+
+/* What nobody kept cannot be given back, and must not look as if nothing had passed. */
+static int look_at_info(void *context, const struct cast_info *info)
+{
+    const struct get *get = context;
+    if (*info->transfer && !info->contents)
+        fprintf(stderr,
+                "castbucket %s: this is a file transfer whose bytes were not kept "
+                "(transfer_contents is off for its socket); `castbucket transfers` tells what "
+                "happened to which file\n",
+                get->command->name);
+    return 0;
 }
 
 /* Returns -1 to go on, or an exit status. */
@@ -117,7 +130,7 @@ static int choose_file(struct get *get, const char **file, bool raw, char *fallb
 
 static int fetch(struct get *get, bool raw)
 {
-    int rc = raw ? recording_decode(&get->operand.source, NULL, write_raw, get, &get->error)
+    int rc = raw ? recording_decode(&get->operand.source, look_at_info, write_raw, get, &get->error)
                  : recording_copy(&get->operand.source, write_stored, get, &get->error);
     clear_progress(get);
     return rc ? rc : recording_operand_verify(get->command, &get->operand, &get->error);

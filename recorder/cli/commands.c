@@ -6,6 +6,7 @@ const struct cli_command *const cli_commands[] = {
     &cli_ls,
     &cli_get,
     &cli_play,
+    &cli_transfers,
     &cli_check,
     &cli_recorder,
     &cli_settings_storage,

@@ -30,6 +30,18 @@ static json_t *start(int64_t started_ns)
     return json_string(time);
 }
 
+static json_t *transfer_or_null(const struct manifest_transfer *transfer)
+{
+    if (!*transfer->protocol)
+        return json_null();
+    return json_pack("{s:o, s:b, s:b, s:I, s:I, s:I, s:I, s:I}", "protocol",
+                     text_or_null(transfer->protocol), "contents", transfer->contents, "understood",
+                     transfer->understood, "operations", (json_int_t)transfer->operations,
+                     "put_files", (json_int_t)transfer->put_files, "put_bytes",
+                     (json_int_t)transfer->put_bytes, "got_files", (json_int_t)transfer->got_files,
+                     "got_bytes", (json_int_t)transfer->got_bytes);
+}
+
 static json_t *make_line(const char *key, const char *id, const char *socket, uint64_t size,
                          const struct manifest *manifest, const char *problem)
 {
@@ -47,6 +59,7 @@ static json_t *make_line(const char *key, const char *id, const char *socket, ui
                                             .command = "",
                                             .end = "",
                                             .signal = "",
+                                            .transfer = {.protocol = ""},
                                             .exit_status = -1};
     const struct manifest *m = manifest ? manifest : &unknown;
     int bad = json_object_set_new(line, "user", text_or_null(m->user));
@@ -61,6 +74,7 @@ static json_t *make_line(const char *key, const char *id, const char *socket, ui
     bad |= json_object_set_new(line, "target_user", text_or_null(m->target_user));
     bad |= json_object_set_new(line, "target_address", text_or_null(m->target_address));
     bad |= json_object_set_new(line, "client_address", text_or_null(m->client_address));
+    bad |= json_object_set_new(line, "transfer", transfer_or_null(&m->transfer));
     if (problem)
         bad |= json_object_set_new(line, "problem", text_or_null(problem));
     if (bad) {

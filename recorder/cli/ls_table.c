@@ -33,7 +33,18 @@ static void show_exit(char to[CELL_SIZE], const struct manifest *manifest)
 
 static void show_command(char to[CELL_SIZE], const struct manifest *manifest)
 {
-    text_escape(to, CELL_SIZE, *manifest->command ? manifest->command : manifest->kind);
+    const struct manifest_transfer *transfer = &manifest->transfer;
+    char command[CELL_SIZE], put[SHOW_NUMBER_SIZE], got[SHOW_NUMBER_SIZE];
+    char protocol[16];
+    text_escape(command, sizeof(command), *manifest->command ? manifest->command : manifest->kind);
+    if (!*transfer->protocol) {
+        snprintf(to, CELL_SIZE, "%s", command);
+        return;
+    }
+    show_size(put, transfer->put_bytes);
+    show_size(got, transfer->got_bytes);
+    text_escape(protocol, sizeof(protocol), transfer->protocol);
+    snprintf(to, CELL_SIZE, "[%s: %s in, %s out] %.400s", protocol, put, got, command);
 }
 
 int ls_table_add(struct ls_table *table, const char *id, const char *socket, uint64_t size,

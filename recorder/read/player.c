@@ -24,6 +24,7 @@ struct player {
     double speed;
     int keys;
     bool started;
+    bool transfer; /* a file transfer with its bytes: markers are shown instead of them */
     bool paused;
     int64_t position_ns; /* of the event shown last, in the recording's time */
     int64_t skip_to_ns;  /* in the recording's time: no waiting before it */
@@ -142,13 +143,15 @@ static int show(struct player *player, const char *text, size_t length, struct e
 static int take_info(void *context, const struct cast_info *info)
 {
     struct player *player = context;
+    player->transfer = *info->transfer && info->contents;
     return player->options->on_info ? player->options->on_info(player->options->context, info) : 0;
 }
 
 static int take_event(void *context, const struct cast_event *event, struct error *error)
 {
     struct player *player = context;
-    if (event->code != 'o' && event->code != 'x')
+    char shown = player->transfer ? 'm' : 'o';
+    if (event->code != shown && event->code != 'x')
         return 0;
     if (!player->started) {
         player->started = true;
@@ -157,8 +160,10 @@ static int take_event(void *context, const struct cast_event *event, struct erro
     wait_for(player, event->time_ns);
     if (player->result->quit)
         return ERR_CANCELLED;
-    if (event->code == 'o')
-        return show(player, event->text, event->text_length, error);
+    if (event->code == shown) {
+        int rc = show(player, event->text, event->text_length, error);
+        return rc || shown == 'o' ? rc : show(player, "\r\n", 2, error);
+    }
     player->result->ended = true;
     snprintf(player->result->status, sizeof(player->result->status), "%.*s",
              (int)(event->text_length < 31 ? event->text_length : 31), event->text);
