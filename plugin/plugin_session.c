@@ -189,9 +189,10 @@ static void fill_meta(struct journal_meta *meta, const struct recording_session_
         .term = GIVEN(info, term),
         .connection_id = GIVEN(info, connection_id),
         .host = machine,
-        .kind = kind == RECORDING_EXEC        ? JOURNAL_EXEC
-                : kind == RECORDING_SUBSYSTEM ? JOURNAL_SUBSYSTEM
-                                              : JOURNAL_SHELL,
+        .kind = kind == RECORDING_EXEC         ? JOURNAL_EXEC
+                : kind == RECORDING_SUBSYSTEM  ? JOURNAL_SUBSYSTEM
+                : kind == RECORDING_FORWARDING ? JOURNAL_FORWARDING
+                                               : JOURNAL_SHELL,
         .has_terminal = GIVEN(info, has_terminal) != 0,
         .columns = GIVEN(info, columns),
         .rows = GIVEN(info, rows),
@@ -261,7 +262,7 @@ static void open_recorded(struct recording_instance *instance, struct settings *
                           const struct recording_session_info *info,
                           struct recording_session **session, struct recording_answer *answer)
 {
-    static const char *const kinds[] = {"", "shell", "exec", "subsystem"};
+    static const char *const kinds[] = {"", "shell", "exec", "subsystem", "forwarding"};
     struct error cause = ERROR_INIT, reason = ERROR_INIT;
     struct recording_session *made = calloc(1, sizeof(*made));
     const char *user = given_text(GIVEN(info, user));
@@ -302,7 +303,7 @@ out:
     uint32_t kind = GIVEN(info, kind);
     log_info("session %s opened: organization %s, socket %s, user %s, kind %s, client %s", made->id,
              socket->organization->name, socket->name, user,
-             kind >= 1 && kind <= 3 ? kinds[kind] : "unknown",
+             kind >= 1 && kind < sizeof(kinds) / sizeof(*kinds) ? kinds[kind] : "unknown",
              given_text(GIVEN(info, client_address)));
     answer_with(answer, RECORDING_RECORD, made->id, "");
     *session = made;

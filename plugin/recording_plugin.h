@@ -46,7 +46,7 @@ extern "C" {
 #endif
 
 #define RECORDING_PLUGIN_MAJOR 1
-#define RECORDING_PLUGIN_MINOR 0
+#define RECORDING_PLUGIN_MINOR 1
 #define RECORDING_PLUGIN_SYMBOL "recording_plugin_entry"
 
 /* Whether the other side's struct is large enough to have this member. */
@@ -82,6 +82,10 @@ enum recording_kind {
     RECORDING_SHELL = 1,     /* an interactive shell */
     RECORDING_EXEC = 2,      /* one command */
     RECORDING_SUBSYSTEM = 3, /* an SSH subsystem, such as sftp; `command` is its name */
+    /* Since 1.1: the forwardings of one connection, whether it has sessions or not. Has no output
+     * and no input: each thing that happens is a marker. A host does not open one with a plugin
+     * that says 1.0, and then has to refuse forwardings. */
+    RECORDING_FORWARDING = 4,
 };
 
 /* What a host knows of a session when it opens. */

@@ -53,7 +53,12 @@ enum journal_type {
  * (unknown is ""), any bytes, each at most JOURNAL_META_TEXT - 1 bytes (longer is cut). */
 #define JOURNAL_META_TEXT 4096
 
-enum journal_kind { JOURNAL_SHELL = 1, JOURNAL_EXEC = 2, JOURNAL_SUBSYSTEM = 3 };
+enum journal_kind {
+    JOURNAL_SHELL = 1,
+    JOURNAL_EXEC = 2,
+    JOURNAL_SUBSYSTEM = 3,
+    JOURNAL_FORWARDING = 4, /* the forwardings of a connection: markers only */
+};
 
 struct journal_meta {
     const char *id; /* UUIDv7 */

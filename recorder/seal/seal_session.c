@@ -42,6 +42,8 @@ const char *sealer_kind_name(uint32_t kind)
         return "exec";
     case JOURNAL_SUBSYSTEM:
         return "subsystem";
+    case JOURNAL_FORWARDING:
+        return "forwarding";
     default:
         return "";
     }

@@ -51,6 +51,10 @@ static void *fake_dlsym(void *library, const char *name)
 #include "hooks/common/answer.c"
 #include "hooks/common/plugin_host.c"
 
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
+#define VERSION_TEXT TEXT(RECORDING_PLUGIN_MAJOR) "." TEXT(RECORDING_PLUGIN_MINOR)
+
 static struct recording_plugin table;
 static const char *entry_says, *create_says;
 static const struct recording_host *seen_host;
@@ -232,7 +236,7 @@ static void another_major_is_refused_naming_both_versions(void **state)
     table.major = 7;
     table.minor = 3;
     table.size = offsetof(struct recording_plugin, name);
-    expect_failure("7.3", "1.0");
+    expect_failure("7.3", VERSION_TEXT);
 }
 
 static void a_table_too_small_or_with_holes_is_refused(void **state)
