@@ -109,7 +109,7 @@ FUZZ_SUPPORT := $(patsubst %,$(BUILD)/tests/fuzz/%.o,support made_journal $(if $
 FUZZ_LINK = $(CC) $(ALL_LDFLAGS) $(if $(FUZZER),-fsanitize=fuzzer) $^
 
 $(BUILD)/tests/fuzz/fuzz_proxy_%: $(BUILD)/tests/fuzz/fuzz_proxy_%.o $(FUZZ_SUPPORT) \
-		$(BUILD)/hooks/proxy/config.o $(BUILD)/hooks/proxy/authorized_keys.o \
+		$(patsubst %,$(BUILD)/hooks/proxy/%.o,config config_address authorized_keys) \
 		$(BUILD)/libcastbucket.a
 	$(FUZZ_LINK) -lssh -lconfuse -o $@
 

@@ -11,7 +11,7 @@
 
 /* libconfuse overwrites a value that is given twice; these count, so that it is an error. It calls
  * back without a pointer of ours, hence the file's scope; one file is read at a time. */
-#define MAX_SEEN 16
+#define MAX_SEEN 32
 static const cfg_opt_t *seen[MAX_SEEN];
 static size_t seen_count;
 
@@ -91,6 +91,19 @@ static int validate_upstream(cfg_t *cfg, cfg_opt_t *option)
     return 0;
 }
 
+static bool is_destination(const char *text)
+{
+    struct address address;
+    char copy[CONFIG_MAX_DESTINATION];
+    size_t length = strlen(text);
+    if (length >= sizeof(copy))
+        return false;
+    memcpy(copy, text, length + 1);
+    if (length > 2 && strcmp(text + length - 2, ":*") == 0)
+        copy[length - 1] = '1';
+    return address_parse(&address, copy, 1) == 0;
+}
+
 /* Called for each value of a list, before it is stored. */
 static int take_list_value(cfg_t *cfg, cfg_opt_t *option, const char *value, void *result)
 {
@@ -101,6 +114,10 @@ static int take_list_value(cfg_t *cfg, cfg_opt_t *option, const char *value, voi
     struct address address;
     if (strcmp(option->name, "listen") == 0 && address_parse(&address, value, 0) < 0) {
         cfg_error(cfg, "listen: \"%s\" is not address:port", value);
+        return -1;
+    }
+    if (strcmp(option->name, "permit_open") == 0 && !is_destination(value)) {
+        cfg_error(cfg, "permit_open: \"%s\" is not host:port (either may be *)", value);
         return -1;
     }
     *(const char **)result = value;
@@ -146,6 +163,11 @@ static cfg_t *new_parser(void)
         CFG_STR("upstream_user", "", CFGF_NONE),
         CFG_STR("identity", NULL, CFGF_NODEFAULT),
         CFG_STR("known_hosts", NULL, CFGF_NODEFAULT),
+        CFG_BOOL("local_forwarding", cfg_false, CFGF_NONE),
+        CFG_STR_LIST_CB("permit_open", NULL, CFGF_NODEFAULT, take_list_value),
+        CFG_BOOL("remote_forwarding", cfg_false, CFGF_NONE),
+        CFG_BOOL("x11_forwarding", cfg_false, CFGF_NONE),
+        CFG_BOOL("agent_forwarding", cfg_false, CFGF_NONE),
         CFG_END(),
     };
     cfg_opt_t options[] = {
@@ -171,6 +193,8 @@ static cfg_t *new_parser(void)
         {"max_connections", validate_number},    {"socket", validate_socket},
         {"socket|upstream", validate_upstream},  {"socket|upstream_user", validate_upstream_user},
         {"socket|identity", validate_string},    {"socket|known_hosts", validate_string},
+        {"socket|local_forwarding", is_first},   {"socket|remote_forwarding", is_first},
+        {"socket|x11_forwarding", is_first},     {"socket|agent_forwarding", is_first},
     };
     cfg_t *cfg = cfg_init(options, CFGF_NONE);
     if (!cfg)
@@ -179,6 +203,16 @@ static cfg_t *new_parser(void)
     for (size_t i = 0; i < sizeof(checks) / sizeof(*checks); i++)
         cfg_set_validate_func(cfg, checks[i].key, checks[i].check);
     return cfg;
+}
+
+/* The array is the configuration's, its strings are the parser's. */
+static int take_list(cfg_t *section, const char *key, const char ***list, size_t *count)
+{
+    *count = cfg_size(section, key);
+    *list = calloc(*count + 1, sizeof(**list));
+    for (unsigned i = 0; *list && i < *count; i++)
+        (*list)[i] = cfg_getnstr(section, key, i);
+    return *list ? 0 : -1;
 }
 
 static int fill_in(struct proxy_config *config, cfg_t *cfg)
@@ -213,6 +247,14 @@ static int fill_in(struct proxy_config *config, cfg_t *cfg)
         one->upstream_user = cfg_getstr(section, "upstream_user");
         one->identity = cfg_getstr(section, "identity");
         one->known_hosts = cfg_getstr(section, "known_hosts");
+        one->local_forwarding = cfg_getbool(section, "local_forwarding");
+        one->remote_forwarding = cfg_getbool(section, "remote_forwarding");
+        one->x11_forwarding = cfg_getbool(section, "x11_forwarding");
+        one->agent_forwarding = cfg_getbool(section, "agent_forwarding");
+        if (take_list(section, "permit_open", &one->permit_open, &one->permit_open_count) < 0) {
+            log_error("%s: out of memory", config->path);
+            return -1;
+        }
         if (address_parse(&one->address, one->upstream, 1) < 0)
             return -1;
     }
@@ -267,6 +309,8 @@ out:
 
 void config_free(struct proxy_config *config)
 {
+    for (size_t i = 0; config->sockets && i < config->socket_count; i++)
+        free(config->sockets[i].permit_open);
     free(config->listen);
     free(config->host_keys);
     free(config->sockets);
@@ -281,34 +325,4 @@ const struct socket_config *config_socket(const struct proxy_config *config, con
         if (strcmp(config->sockets[i].name, name) == 0)
             return &config->sockets[i];
     return NULL;
-}
-
-int address_parse(struct address *address, const char *text, int lowest_port)
-{
-    const char *colon = strrchr(text, ':'), *start = text;
-    if (!colon || colon == text)
-        return -1;
-    size_t length = (size_t)(colon - text);
-    if (*text == '[') {
-        if (length < 3 || text[length - 1] != ']')
-            return -1;
-        start++;
-        length -= 2;
-    } else if (memchr(text, ':', length)) {
-        return -1;
-    }
-    if (length >= sizeof(address->host) || strlen(colon + 1) >= sizeof(address->port))
-        return -1;
-    for (size_t i = 0; i < length; i++)
-        if (start[i] <= ' ' || start[i] == '@' || start[i] == '/')
-            return -1;
-    if (!colon[1] || strspn(colon + 1, "0123456789") != strlen(colon + 1))
-        return -1;
-    long port = strtol(colon + 1, NULL, 10);
-    if (port < lowest_port || port > 65535)
-        return -1;
-    memcpy(address->host, start, length);
-    address->host[length] = '\0';
-    snprintf(address->port, sizeof(address->port), "%u", (unsigned)port & 0xffff);
-    return 0;
 }

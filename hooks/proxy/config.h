@@ -14,16 +14,23 @@
  *         upstream_user = "deploy"          # default: the person's own name
  *         identity = "/etc/castbucket/web-1_ed25519"
  *         known_hosts = "/etc/castbucket/known_hosts"
+ *         local_forwarding = false          # ssh -L, -D, -W, -J; each is recorded as events
+ *         permit_open = {"db.internal:5432", "*:443"}    # where to; default: anywhere
+ *         remote_forwarding = false         # ssh -R
+ *         x11_forwarding = false
+ *         agent_forwarding = false
  *     }
  */
 #ifndef CASTBUCKET_PROXY_CONFIG_H
 #define CASTBUCKET_PROXY_CONFIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define CONFIG_MAX_FILE ((size_t)1 << 20)
 /* As long as castbucket's own limit on a socket's name. */
 #define CONFIG_MAX_SOCKET_NAME 80
+#define CONFIG_MAX_DESTINATION 300
 
 struct address {
     char host[256]; /* without brackets */
@@ -37,6 +44,9 @@ struct socket_config {
     const char *upstream_user; /* "": the person's own name */
     const char *identity;
     const char *known_hosts;
+    bool local_forwarding, remote_forwarding, x11_forwarding, agent_forwarding;
+    const char **permit_open; /* "HOST:PORT", either may be "*" */
+    size_t permit_open_count; /* 0: anywhere */
 };
 
 /* Strings are never NULL unless said. */
@@ -65,6 +75,10 @@ void config_free(struct proxy_config *config);
 
 /* NULL when there is none of that name. */
 const struct socket_config *config_socket(const struct proxy_config *config, const char *name);
+
+/* Whether a list of "HOST:PORT", of which either may be "*", has this destination. An empty list
+ * has all. Names are compared as text, without regard to case: nothing is looked up. */
+bool config_permits(const char *const *list, size_t count, const char *host, unsigned port);
 
 /* Reads "host:port" or "[address]:port". Returns 0 or -1. */
 int address_parse(struct address *address, const char *text, int lowest_port);

@@ -26,7 +26,7 @@
  * other is. Past this, the far side's socket is not read at all until the person has caught up. */
 #define MOST_HELD ((size_t)16 << 20)
 
-static int64_t now_ms(void)
+int64_t connection_now_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -73,6 +73,7 @@ static void drop_upstream(struct connection *connection)
 {
     for (unsigned i = 0; i < connection->relay_count; i++)
         relay_upstream_lost(connection->relays[i]);
+    forwardings_upstream_lost(connection);
     ssh_event_remove_session(connection->upstream_event, connection->upstream);
     ssh_event_free(connection->upstream_event);
     ssh_disconnect(connection->upstream);
@@ -83,7 +84,7 @@ static void drop_upstream(struct connection *connection)
 
 static void end_soon(struct connection *connection)
 {
-    int64_t then = now_ms() + LINGER_MS;
+    int64_t then = connection_now_ms() + LINGER_MS;
     connection->upstream_lost = true;
     if (connection->deadline_ms > then)
         connection->deadline_ms = then;
@@ -110,6 +111,23 @@ static struct relay *find_relay(struct connection *connection, ssh_channel clien
     return NULL;
 }
 
+static void open_channel(struct connection *connection, ssh_message message)
+{
+    if (connection->upstream_lost) {
+        forwardings_refuse(connection, message, "a channel", "this connection is about to end");
+    } else if (ssh_message_subtype(message) != SSH_CHANNEL_SESSION) {
+        forwardings_open_from_client(connection, message);
+    } else if (connection->relay_count + connection->forwardings.count >= CONNECTION_MAX_CHANNELS) {
+        forwardings_refuse(connection, message, "a session",
+                           "this connection has too many channels");
+    } else {
+        struct relay *relay = relay_new(connection, message);
+        if (relay)
+            connection->relays[connection->relay_count++] = relay;
+        ssh_message_free(message);
+    }
+}
+
 /* Takes the message: it is freed here or by the channel it is for. */
 static void take_message(struct connection *connection, ssh_message message)
 {
@@ -130,15 +148,11 @@ static void take_message(struct connection *connection, ssh_message message)
     }
     switch (ssh_message_type(message)) {
     case SSH_REQUEST_CHANNEL_OPEN:
-        if (ssh_message_subtype(message) == SSH_CHANNEL_SESSION && !connection->upstream_lost &&
-            connection->relay_count < CONNECTION_MAX_RELAYS) {
-            relay = relay_new(connection, message);
-            if (relay)
-                connection->relays[connection->relay_count++] = relay;
-            break;
-        }
-        ssh_message_reply_default(message);
-        break;
+        open_channel(connection, message);
+        return;
+    case SSH_REQUEST_GLOBAL:
+        forwardings_global_request(connection, message);
+        return;
     case SSH_REQUEST_CHANNEL:
         relay = find_relay(connection, ssh_message_channel_request_channel(message));
         if (relay) {
@@ -166,6 +180,7 @@ static void step_relays(struct connection *connection)
         relay_free(relay, NULL);
         connection->activity++;
     }
+    forwardings_step(connection);
 }
 
 static size_t bytes_held(const struct connection *connection)
@@ -191,8 +206,11 @@ static void wait_for_events(struct connection *connection, bool at_once)
         {.fd = connection->signals, .events = POLLIN},
         {.fd = -1},
     };
-    int64_t left = connection->deadline_ms == INT64_MAX ? 60000
-                                                        : connection->deadline_ms - now_ms();
+    if (forwardings_wait_for_upstream(connection))
+        polled[CLIENT].events &= ~POLLIN;
+    int64_t left = connection->deadline_ms == INT64_MAX
+                       ? 60000
+                       : connection->deadline_ms - connection_now_ms();
     if (connection->upstream && bytes_held(connection) < MOST_HELD) {
         polled[UPSTREAM].fd = ssh_get_fd(connection->upstream);
         polled[UPSTREAM].events = events_of(connection->upstream);
@@ -205,6 +223,8 @@ static void wait_for_events(struct connection *connection, bool at_once)
         if (read(connection->signals, &taken, sizeof(taken)) == sizeof(taken)) {
             for (unsigned i = 0; i < connection->relay_count; i++)
                 relay_end(connection->relays[i], "the proxy is stopping.", "the proxy stopped");
+            connection->lost = "the proxy stopped";
+            forwardings_end(connection, connection->lost);
             end_soon(connection);
         }
     }
@@ -241,6 +261,17 @@ static void take_messages(struct connection *connection)
     }
 }
 
+static void take_upstream_messages(struct connection *connection)
+{
+    ssh_message message;
+    while (connection->upstream && !is_dead(connection->upstream) &&
+           forwardings_take_messages(connection) && bytes_held(connection) < MOST_HELD &&
+           (message = ssh_message_get(connection->upstream))) {
+        connection->activity++;
+        forwardings_message_from_upstream(connection, message);
+    }
+}
+
 static void serve(struct connection *connection)
 {
     uint64_t seen = 0;
@@ -250,8 +281,9 @@ static void serve(struct connection *connection)
         wait_for_events(connection, at_once);
         if (!connection->exchanged)
             exchange_keys(connection);
-        else
+        else if (!forwardings_wait_for_upstream(connection))
             take_messages(connection);
+        take_upstream_messages(connection);
         step_relays(connection);
         if (connection->upstream && is_dead(connection->upstream)) {
             log_warning("socket %s: the connection to %s was lost: %s",
@@ -259,10 +291,12 @@ static void serve(struct connection *connection)
                         ssh_get_error(connection->upstream));
             drop_upstream(connection);
             connection->upstream_lost = true;
+            connection->lost = "the far side disconnected";
         }
-        if (is_dead(connection->client) || now_ms() >= connection->deadline_ms)
+        if (is_dead(connection->client) || connection_now_ms() >= connection->deadline_ms)
             connection->over = true;
         if (connection->upstream_lost && connection->relay_count == 0 &&
+            connection->forwardings.count == 0 &&
             !(ssh_get_poll_flags(connection->client) & SSH_WRITE_PENDING))
             connection->over = true;
     }
@@ -319,7 +353,7 @@ int connection_run(const struct proxy_config *config, int socket, int status)
         .status = status,
         .signals = -1,
         .activity = 1,
-        .deadline_ms = now_ms() + (int64_t)config->login_grace_time * 1000,
+        .deadline_ms = connection_now_ms() + (int64_t)config->login_grace_time * 1000,
     };
     int result = EXIT_RUNTIME;
     /* Nobody logs in with Kerberos here: libssh would look for a key table all the same. */
@@ -333,6 +367,7 @@ int connection_run(const struct proxy_config *config, int socket, int status)
 out:
     for (unsigned i = 0; i < connection.relay_count; i++)
         relay_free(connection.relays[i], "the client disconnected");
+    forwardings_free(&connection, connection.lost);
     if (connection.upstream) {
         connection.relay_count = 0;
         drop_upstream(&connection);

@@ -10,8 +10,9 @@
 #include "hooks/proxy/address.h"
 #include "hooks/proxy/auth.h"
 #include "hooks/proxy/config.h"
+#include "hooks/proxy/forwardings.h"
 
-#define CONNECTION_MAX_RELAYS 64
+#define CONNECTION_MAX_CHANNELS 64
 #define CONNECTION_ID_SIZE 33
 
 struct relay;
@@ -28,8 +29,10 @@ struct connection {
     /* Each session is polled by an event of its own: libssh polls from within writes, and would
      * blame one session for what it finds out about the other. */
     ssh_event client_event, upstream_event;
-    struct relay *relays[CONNECTION_MAX_RELAYS];
+    struct relay *relays[CONNECTION_MAX_CHANNELS];
     unsigned relay_count;
+    struct forwardings forwardings;
+    const char *lost;  /* why the connection ends, if not by the person's wish. Constant */
     uint64_t activity; /* raised by everything that may call for another round */
     bool exchanged;    /* the first key exchange is done */
     bool logged_in;
@@ -44,6 +47,9 @@ int connection_run(const struct proxy_config *config, int socket, int status);
 /* The session at the far side, connecting if need be. NULL and a printable reason if there is none.
  */
 ssh_session connection_upstream(struct connection *connection, char *reason, size_t size);
+
+/* Milliseconds of a clock that only goes forward. */
+int64_t connection_now_ms(void);
 
 /* The account at the far side. */
 const char *connection_target_user(const struct connection *connection);

@@ -58,6 +58,15 @@ static void on_client_signal(ssh_session session, ssh_channel from, const char *
     request_signal(relay, name);
 }
 
+static void on_agent_request(ssh_session session, ssh_channel from, void *context)
+{
+    struct relay *relay = context;
+    (void)session;
+    (void)from;
+    relay->connection->activity++;
+    request_agent(relay);
+}
+
 static void on_upstream_eof(ssh_session session, ssh_channel from, void *context)
 {
     struct relay *relay = context;
@@ -136,6 +145,9 @@ struct relay *relay_new(struct connection *connection, ssh_message message)
         .kind = STREAM_OUTPUT, .to = relay->client, .recording = &relay->recording};
     relay->errors = (struct stream){
         .kind = STREAM_ERRORS, .to = relay->client, .recording = &relay->recording};
+    /* libssh says yes to the person if this is set, and no if it is not. */
+    if (connection->login.socket->agent_forwarding)
+        relay->client_callbacks.channel_auth_agent_req_function = on_agent_request;
     if (ssh_set_channel_callbacks(relay->client, &relay->client_callbacks) != SSH_OK)
         relay_end(relay, "out of memory", "out of memory");
     return relay;

@@ -28,7 +28,7 @@ struct relay {
     char failure[1024]; /* why there is no far side; "": there is */
     char *term;
     uint32_t columns, rows;
-    bool has_terminal;
+    bool has_terminal, x11;
     bool upstream_opened;
     bool asked;   /* the plugin was asked about the session */
     bool running; /* the far side accepted to run something */
@@ -68,6 +68,7 @@ void relay_free(struct relay *relay, const char *lost);
 /* Of request.c: handles the next requests. Returns when one has to wait for the far side. */
 void request_step(struct relay *relay);
 void request_signal(struct relay *relay, const char *name);
+void request_agent(struct relay *relay);
 void request_refuse_all(struct relay *relay);
 
 /* Completes the recording with what is known of the end. May be called again. */

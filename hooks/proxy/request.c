@@ -13,8 +13,9 @@
 #define MAX_WAITING 256
 
 struct request {
-    ssh_message message; /* NULL: a signal */
+    ssh_message message; /* NULL: a signal, or the agent was asked for */
     char *signal;
+    bool agent;
     struct request *next;
 };
 
@@ -65,6 +66,14 @@ void request_signal(struct relay *relay, const char *name)
     struct request *request = relay->ended ? NULL : append(relay);
     if (request && !(request->signal = strdup(name ? name : "")))
         log_error("out of memory");
+}
+
+/* Was answered already, by libssh. */
+void request_agent(struct relay *relay)
+{
+    struct request *request = relay->ended ? NULL : append(relay);
+    if (request)
+        request->agent = true;
 }
 
 void request_refuse_all(struct relay *relay)
@@ -145,6 +154,30 @@ static void deliver_signal(struct relay *relay, const char *name)
         return;
     }
     ssh_channel_request_send_signal(relay->upstream, name);
+}
+
+/* The cookie is one that the person's client made up for this connection, not the display's own. */
+static int display(struct relay *relay, ssh_message message)
+{
+    int rc = SSH_ERROR;
+    if (!relay->failure[0] && (relay->x11 || forwardings_allow_x11(relay->connection))) {
+        relay->x11 = true;
+        rc = ssh_channel_request_x11(relay->upstream,
+                                     ssh_message_channel_request_x11_single_connection(message),
+                                     ssh_message_channel_request_x11_auth_protocol(message),
+                                     ssh_message_channel_request_x11_auth_cookie(message),
+                                     ssh_message_channel_request_x11_screen_number(message));
+    }
+    if (rc == SSH_AGAIN)
+        return rc;
+    reply(message, rc);
+    return SSH_OK;
+}
+
+static void pass_on_agent(struct relay *relay)
+{
+    if (!relay->failure[0] && forwardings_allow_agent(relay->connection))
+        ssh_channel_request_auth_agent(relay->upstream);
 }
 
 /* Asks the plugin whether the session may run. Returns whether it may; else it was ended. */
@@ -232,6 +265,8 @@ static int handle(struct relay *relay, ssh_message message)
     case SSH_CHANNEL_REQUEST_WINDOW_CHANGE:
         window_change(relay, message);
         return SSH_OK;
+    case SSH_CHANNEL_REQUEST_X11:
+        return display(relay, message);
     case SSH_CHANNEL_REQUEST_SHELL:
         return start(relay, message, RECORDING_SHELL, NULL);
     case SSH_CHANNEL_REQUEST_EXEC:
@@ -253,6 +288,8 @@ void request_step(struct relay *relay)
             rc = handle(relay, relay->first->message);
         else if (relay->first->signal)
             deliver_signal(relay, relay->first->signal);
+        else if (relay->first->agent)
+            pass_on_agent(relay);
         if (rc == SSH_AGAIN)
             return;
         remove_first(relay);

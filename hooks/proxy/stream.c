@@ -5,6 +5,8 @@
 
 static int record(struct stream *stream, const unsigned char *data, size_t length)
 {
+    if (stream->kind == STREAM_FORWARDED)
+        return 0;
     if (stream->kind == STREAM_INPUT)
         return recording_input(stream->recording, data, length);
     return recording_output(stream->recording,
@@ -38,6 +40,7 @@ static size_t forward(struct stream *stream, const unsigned char *data, size_t l
             break;
         stream->recorded -= (size_t)written;
         sent += (size_t)written;
+        stream->sent += (uint64_t)written;
         if ((size_t)written < now)
             break;
     }

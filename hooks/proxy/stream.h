@@ -14,7 +14,12 @@
 
 #include "hooks/proxy/recording.h"
 
-enum stream_kind { STREAM_INPUT, STREAM_OUTPUT, STREAM_ERRORS };
+enum stream_kind {
+    STREAM_INPUT,
+    STREAM_OUTPUT,
+    STREAM_ERRORS,
+    STREAM_FORWARDED, /* counted, not recorded: `recording` is NULL */
+};
 
 struct stream {
     enum stream_kind kind;
@@ -24,6 +29,7 @@ struct stream {
     bool discarding;        /* bytes go nowhere any more */
     bool stopped;           /* the recording does not allow the session to go on */
     bool busy;              /* inside forward(): libssh may call back from within a write */
+    uint64_t sent;          /* bytes that went to `to`, all in all */
     size_t held;            /* bytes in libssh's buffer of `from` */
     size_t recorded;        /* how many of the next bytes are recorded already */
     unsigned char *waiting; /* bytes taken from libssh */

@@ -77,11 +77,13 @@ class Stage:
             file.write("\n".join(["directory " + self.recordings, *rules]) + "\n")
         return path
 
-    def start(self, *rules, sockets=None, people=None, more="", plugin=None):
+    def start(self, *rules, sockets=None, people=None, more="", plugin=None,
+              socket_more=""):
         sockets = sockets or {"web-1": self.target}
         people = people if people is not None else {"alice": self.alice.public}
         self.proxy = self.add(Proxy(os.path.join(self.directory, "proxy"), self.settings(*rules),
-                                    sockets, people, plugin=plugin or self.probe, more=more))
+                                    sockets, people, plugin=plugin or self.probe, more=more,
+                                    socket_more=socket_more))
         self.alice.meet(self.proxy, sockets)
         return self
 

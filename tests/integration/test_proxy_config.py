@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from lab.process import environment, program, run
+from lab.process import TOP, environment, program, run
 from lab.ssh import make_key, write
 from proxy_fixtures import build_probe
 
@@ -76,6 +76,10 @@ def test_a_good_one_is_good(setting):
     ('socket "x" {\nupstream = "a:1"\nupstream = "a:1"\n}', [":3:", "upstream", "twice"]),
     ('socket "x" {\ncolour = 1\n}', [":2:", "colour"]),
     ('socket "a\\nb" {\n}', ["control character"]),
+    ('socket "x" {\nlocal_forwarding = maybe\n}', [":2:", "local_forwarding", "boolean"]),
+    ('socket "x" {\npermit_open = {"*:443", "db"}\n}', [":2:", "permit_open", "host:port"]),
+    ('socket "x" {\nagent_forwarding = true\nagent_forwarding = true\n}',
+     [":3:", "agent_forwarding", "twice"]),
     ('socket "%s" {\nupstream = "a:1"\nidentity = "i"\nknown_hosts = "k"\n}' % ("x" * 81),
      ["more than 80 bytes"]),
 ])
@@ -132,3 +136,19 @@ def test_options(setting):
     assert proxy("-f", setting.path, "more").returncode == 2
     done = proxy("-f", setting.directory + "/none")
     assert done.returncode == 2 and b"No such file" in done.stderr
+
+
+def test_the_example_is_good_once_its_files_are_there(setting, probe):
+    with open(os.path.join(TOP, "pkg/examples/castbucket-proxy.conf"), encoding="utf-8") as file:
+        text = file.read()
+    for theirs, ours in (("/etc/castbucket/host_ed25519", "DIR/host_key"),
+                         ("/etc/castbucket/authorized_keys.d", "DIR/keys"),
+                         ("/usr/lib/castbucket/castbucket.so", probe),
+                         ("/etc/castbucket/settings.json", "DIR/probe.conf"),
+                         ("/etc/castbucket/known_hosts", "DIR/known_hosts"),
+                         ('user = "castbucket"', 'user = "root"' if os.getuid() == 0 else "")):
+        assert theirs in text
+        text = text.replace(theirs, ours)
+    text = re.sub(r"/etc/castbucket/\S*_ed25519", "DIR/identity", text)
+    done = setting.test(text)
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -99,7 +99,8 @@ class Target:
 class Proxy:
     """castbucket-proxy for some sockets (name: Target) and people (name: public key)."""
 
-    def __init__(self, directory, settings, sockets, people, plugin=None, env=None, more=""):
+    def __init__(self, directory, settings, sockets, people, plugin=None, env=None, more="",
+                 socket_more=""):
         os.makedirs(directory, exist_ok=True)
         self.directory = directory
         keys = os.path.join(directory, "authorized_keys")
@@ -121,7 +122,7 @@ class Proxy:
                       '    upstream = "%s"' % target.address,
                       '    upstream_user = "%s"' % account(),
                       '    identity = "%s"' % target.identity,
-                      '    known_hosts = "%s"' % target.known_hosts, "}"]
+                      '    known_hosts = "%s"' % target.known_hosts, socket_more, "}"]
         self.configuration = write(os.path.join(directory, "proxy.conf"), "\n".join(lines) + "\n")
         self.env = environment(**(env or {}))
         # The proxy makes itself undumpable, and a leak checker could not look at it.
