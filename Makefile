@@ -22,7 +22,8 @@ comma := ,
 CFLAGS ?= -O2 -g
 # Empty for compilers that warn of more than those that this is developed with.
 WERROR ?= -Werror
-CPPFLAGS += -I. -D_GNU_SOURCE -DCASTBUCKET_VERSION='"$(VERSION)"'
+CPPFLAGS += -I. -D_GNU_SOURCE -DCASTBUCKET_VERSION='"$(VERSION)"' \
+	-DCASTBUCKET_PLUGIN_PATH='"$(PREFIX)/lib/castbucket/castbucket.so"'
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wcast-qual -Wvla $(WERROR)
 ALL_CFLAGS := -std=c17 -fPIC -fvisibility=hidden -fno-common -pthread $(WARNINGS) $(CFLAGS)

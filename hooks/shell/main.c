@@ -1,4 +1,5 @@
-/* castbucket-shell: the smallest host. Runs a command or a shell and has a plugin record it. */
+/* castbucket-shell: OpenSSH's host. Runs a command or a shell and has a plugin record it, out of
+ * reach of the person who is recorded: privileges.h says how and why. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -14,16 +15,15 @@
 #include "hooks/common/answer.h"
 #include "hooks/common/plugin_host.h"
 #include "hooks/shell/child.h"
+#include "hooks/shell/configuration.h"
+#include "hooks/shell/environment.h"
+#include "hooks/shell/facts.h"
+#include "hooks/shell/leftovers.h"
 #include "hooks/shell/options.h"
+#include "hooks/shell/privileges.h"
 #include "hooks/shell/relay.h"
-#include "hooks/shell/sftp.h"
+#include "hooks/shell/request.h"
 #include "hooks/shell/terminal.h"
-
-/* What the plugin is told of the session; the strings that are made here. */
-struct facts {
-    struct recording_session_info info;
-    char user[256], client[128], connection[256];
-};
 
 static void to_syslog(void *context, int level, const char *line)
 {
@@ -41,46 +41,6 @@ static void open_standard_descriptors(void)
     while (fd >= 0 && fd <= STDERR_FILENO);
     if (fd >= 0)
         close(fd);
-}
-
-/* sshd(8): SSH_CONNECTION is "client-address client-port server-address server-port". */
-static void connection_facts(struct facts *facts)
-{
-    char address[64], port[8];
-    const char *connection = getenv("SSH_CONNECTION");
-    if (connection && sscanf(connection, "%63s %7s", address, port) == 2) {
-        bool v6 = strchr(address, ':') != NULL;
-        snprintf(facts->client, sizeof(facts->client), v6 ? "[%s]:%s" : "%s:%s", address, port);
-        snprintf(facts->connection, sizeof(facts->connection), "%s", connection);
-    } else {
-        snprintf(facts->connection, sizeof(facts->connection), "process %ld", (long)getpid());
-    }
-}
-
-static void gather(struct facts *facts, const struct options *options, const char *command,
-                   enum recording_kind kind, bool terminal, const struct winsize *size)
-{
-    const struct passwd *user = getpwuid(getuid());
-    *facts = (struct facts){0};
-    if (user)
-        snprintf(facts->user, sizeof(facts->user), "%s", user->pw_name);
-    else
-        snprintf(facts->user, sizeof(facts->user), "%lu", (unsigned long)getuid());
-    connection_facts(facts);
-    facts->info = (struct recording_session_info){
-        .size = sizeof(facts->info),
-        .socket = options->socket,
-        .user = facts->user,
-        .target_user = facts->user,
-        .client_address = facts->client[0] ? facts->client : NULL,
-        .command = command,
-        .term = terminal ? getenv("TERM") : NULL,
-        .connection_id = facts->connection,
-        .kind = kind,
-        .has_terminal = terminal,
-        .columns = terminal ? size->ws_col : 0,
-        .rows = terminal ? size->ws_row : 0,
-    };
 }
 
 static int take_signals(struct command *command)
@@ -117,35 +77,50 @@ static struct recording_exit how_it_ended(const struct relay_result *result)
     return how;
 }
 
-/* Runs the session that is being recorded; returns what to exit with. */
-static int run(const struct recording_plugin *plugin, struct recording_session *session,
-               struct command *command, bool terminal, const struct termios *modes,
-               const struct winsize *size)
-{
+/* What a session needs, in the order in which it is had. */
+struct session {
+    struct options options;
+    struct configuration configuration;
+    struct request request;
+    struct command command;
+    struct termios modes;
+    struct winsize size;
+    bool terminal;
+    int signals;
     struct child child;
+    struct facts facts;
+    struct plugin_host host;
+    struct recording_session *recording;
+};
+
+/* Carries the session that is being recorded; returns what to exit with. */
+static int carry(struct session *session)
+{
+    const struct recording_plugin *plugin = session->host.plugin;
     struct relay_result result = {0};
     struct recording_exit how = {.size = sizeof(how), .end = RECORDING_LOST};
-    int signals = take_signals(command);
-    int rc = signals < 0 ? -1
-             : terminal  ? child_start_terminal(&child, command, modes, size)
-                         : child_start_pipes(&child, command);
-    if (!rc) {
-        if (terminal)
-            terminal_raw(modes);
-        rc = relay_run(plugin, session, &child, signals, terminal ? modes : NULL, &result);
-        int number = errno;
-        terminal_restore();
-        errno = number;
-    }
+    if (session->facts.authentication.marker[0])
+        plugin->marker(session->recording, session->facts.authentication.marker);
+    leftovers_inherit();
+    int rc = privileges_protect();
     if (rc) {
-        fprintf(stderr, "castbucket-shell: cannot start the session: %s\n", strerror(errno));
+        child_give_up(&session->child);
+    } else {
+        if (session->terminal)
+            terminal_raw(&session->modes);
+        rc = relay_run(plugin, session->recording, &session->child, session->signals,
+                       session->terminal ? &session->modes : NULL, &result);
+    }
+    int number = errno;
+    terminal_restore();
+    if (rc) {
+        fprintf(stderr, "castbucket-shell: cannot start the session: %s\n", strerror(number));
         how.message = "the session could not be started";
     } else {
         how = how_it_ended(&result);
+        leftovers_mark(plugin, session->recording, session->options.end_left_running);
     }
-    plugin->session_close(session, &how);
-    if (signals >= 0)
-        close(signals);
+    plugin->session_close(session->recording, &how);
     if (rc)
         return EXIT_NOT_STARTED;
     if (result.recording_ended) {
@@ -157,61 +132,108 @@ static int run(const struct recording_plugin *plugin, struct recording_session *
     return WIFSIGNALED(result.status) ? 128 + WTERMSIG(result.status) : WEXITSTATUS(result.status);
 }
 
-int main(int argc, char **argv)
+/* sshd runs a ForceCommand by the account's login shell, and some shells first run a file of the
+ * person's. That is over when we are asked, so the operator is told. */
+static void warn_of_login_shell(void)
 {
-    struct options options;
-    struct plugin_host host = {0};
+    static const char *const read_files[] = {"bash", "zsh", "fish", "csh", "tcsh"};
+    const struct passwd *account = getpwuid(getuid());
+    const char *shell = account && account->pw_shell ? account->pw_shell : "";
+    const char *slash = strrchr(shell, '/');
+    for (size_t i = 0; i < sizeof(read_files) / sizeof(*read_files); i++)
+        if (strcmp(slash ? slash + 1 : shell, read_files[i]) == 0)
+            syslog(LOG_WARNING,
+                   "the login shell of %s is %s, which runs startup files of theirs before it runs "
+                   "castbucket-shell: make castbucket-shell the login shell (usermod -s)",
+                   account->pw_name, shell);
+}
+
+/* Starts the command's process, which waits, and asks the plugin. Returns what to exit with. */
+static int run(struct session *session)
+{
     struct recording_error error = {.size = sizeof(error)};
     struct recording_answer answer;
-    struct recording_session *session = NULL;
-    struct termios modes;
-    struct winsize size = {0};
-    struct facts facts;
-    struct command command = {0};
-    char *sftp = NULL;
     int status;
-
-    open_standard_descriptors();
-    if (!options_parse(argc, argv, &options, &status))
-        return status;
-    sigprocmask(SIG_BLOCK, NULL, &command.mask);
-    sigaction(SIGPIPE, NULL, &command.pipe);
-    command.shell = options.shell ? options.shell : child_default_shell();
-    command.text = options.command ? options.command : getenv("SSH_ORIGINAL_COMMAND");
-    const char *recorded = command.text;
-    int kind = command.text ? RECORDING_EXEC : RECORDING_SHELL;
-    if (!options.command && sftp_is_internal(command.text)) {
-        command.text = sftp = sftp_command(command.text);
-        if (!sftp)
-            return EXIT_NOT_STARTED;
-        recorded = "sftp";
-        kind = RECORDING_SUBSYSTEM;
-    }
-    if (!options.log_to_stderr) {
-        openlog("castbucket-shell", LOG_PID, LOG_AUTH);
-        host.host.log = to_syslog;
-    }
-    if (plugin_host_load(&host, options.plugin, options.settings, "castbucket-shell", &error)) {
-        fprintf(stderr, "castbucket-shell: %s\n", error.text);
-        free(sftp);
+    session->terminal = terminal_get(&session->modes, &session->size);
+    if (facts_gather(&session->facts, session->options.socket, &session->request,
+                     session->terminal ? &session->size : NULL))
+        return EXIT_REFUSED;
+    session->signals = take_signals(&session->command);
+    /* Before the plugin is there: the person's process never has a piece of the recording in it. */
+    if (session->signals < 0 ||
+        (session->terminal ? child_start_terminal(&session->child, &session->command,
+                                                  &session->modes, &session->size)
+                           : child_start_pipes(&session->child, &session->command))) {
+        fprintf(stderr, "castbucket-shell: cannot start the session: %s\n", strerror(errno));
         return EXIT_NOT_STARTED;
     }
-    bool terminal = terminal_get(&modes, &size);
-    gather(&facts, &options, recorded, kind, terminal, &size);
-    enum recording_decision decision = answer_of_session_open(host.plugin, host.instance,
-                                                              &facts.info, &session, &answer);
-    if (decision == RECORDING_RECORD) {
-        status = run(host.plugin, session, &command, terminal, &modes, &size);
-    } else if (decision == RECORDING_IGNORE) {
-        plugin_host_unload(&host);
-        status = child_exec(&command);
-        free(sftp);
-        return status;
-    } else {
-        fprintf(stderr, "castbucket-shell: refused: %s\n", answer.reason);
-        status = EXIT_REFUSED;
+    if (!session->options.log_to_stderr)
+        session->host.host.log = to_syslog;
+    if (plugin_host_load(&session->host, session->options.plugin, session->options.settings,
+                         "castbucket-shell", &error)) {
+        child_give_up(&session->child);
+        fprintf(stderr, "castbucket-shell: %s\n", error.text);
+        return EXIT_NOT_STARTED;
     }
-    plugin_host_unload(&host);
-    free(sftp);
+    enum recording_decision decision = answer_of_session_open(
+        session->host.plugin, session->host.instance, &session->facts.info, &session->recording,
+        &answer);
+    if (decision == RECORDING_RECORD) {
+        status = carry(session);
+    } else {
+        child_give_up(&session->child);
+        status = EXIT_REFUSED;
+        if (decision != RECORDING_IGNORE)
+            fprintf(stderr, "castbucket-shell: refused: %s\n", answer.reason);
+    }
+    plugin_host_unload(&session->host);
+    if (decision != RECORDING_IGNORE)
+        return status;
+    if (privileges_become_person()) {
+        fprintf(stderr, "castbucket-shell: cannot become the user: %s\n", strerror(errno));
+        return EXIT_NOT_STARTED;
+    }
+    return child_exec(&session->command);
+}
+
+int main(int argc, char **argv)
+{
+    static struct session session = {.signals = -1};
+    struct options *options = &session.options;
+    char user[FACTS_USER_SIZE];
+    int status = EXIT_NOT_STARTED;
+
+    open_standard_descriptors();
+    if (privileges_begin())
+        return EXIT_NOT_STARTED;
+    if (!options_parse(argc, argv, options, &status))
+        return status;
+    sigprocmask(SIG_BLOCK, NULL, &session.command.mask);
+    sigaction(SIGPIPE, NULL, &session.command.pipe);
+    if (!options->log_to_stderr || privileges_separate())
+        openlog("castbucket-shell", LOG_PID, LOG_AUTH);
+    facts_user(user);
+    if (configuration_read(&session.configuration, CONFIGURATION_PATH, privileges_separate(),
+                           user) ||
+        !options_complete(options, &session.configuration, privileges_separate()))
+        goto out;
+    session.command.shell = options->shell ? options->shell : child_default_shell();
+    if (child_is_ourselves(session.command.shell)) {
+        fprintf(stderr, "castbucket-shell: the shell to run, %s, is castbucket-shell itself\n",
+                session.command.shell);
+        goto out;
+    }
+    if (!request_take(&session.request, options->command, environment_get("SSH_ORIGINAL_COMMAND"),
+                      &status))
+        goto out;
+    session.command.text = session.request.run;
+    if (privileges_separate() && !options->command)
+        warn_of_login_shell();
+    status = run(&session);
+out:
+    if (session.signals >= 0)
+        close(session.signals);
+    request_free(&session.request);
+    configuration_free(&session.configuration);
     return status;
 }

@@ -3,19 +3,26 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "hooks/shell/configuration.h"
 
 static const char help[] =
-    "Usage: castbucket-shell --plugin FILE --socket NAME [--settings FILE] [-c COMMAND]\n"
+    "Usage: castbucket-shell [--plugin FILE] [--socket NAME] [--settings FILE] [-c COMMAND]\n"
     "Runs a command, or the user's shell, and has a recording plugin record it.\n"
     "\n"
-    "  --plugin FILE    the recording plugin, such as castbucket.so\n"
+    "  --plugin FILE    the recording plugin (default: " CASTBUCKET_PLUGIN_PATH ")\n"
     "  --socket NAME    the socket whose settings apply\n"
     "  --settings FILE  the plugin's settings (default: the plugin's own default)\n"
     "  -c COMMAND       run this with the shell (default: what SSH_ORIGINAL_COMMAND says,\n"
     "                   as sshd sets it for ForceCommand; else a login shell)\n"
     "  --shell FILE     the shell (default: the user's in the password database)\n"
     "  --log-stderr     log to standard error, not to syslog\n"
+    "  -l               as without: there is no shell but a login shell\n"
     "  --help, --version\n"
+    "\n"
+    "What is not said by an option is said by " CONFIGURATION_PATH ". Installed set-user-ID, as a\n"
+    "bastion needs it, options must say the same as that file.\n"
     "\n"
     "It runs under a terminal of its own when standard input and output are one, else with\n"
     "pipes, standard output and error apart.\n"
@@ -55,10 +62,12 @@ bool options_parse(int argc, char **argv, struct options *options, int *status)
 {
     int found;
     *options = (struct options){0};
-    while ((found = getopt_long(argc, argv, "+c:", table, NULL)) != -1) {
+    while ((found = getopt_long(argc, argv, "+c:l", table, NULL)) != -1) {
         switch (found) {
         case 'c':
             options->command = optarg;
+            break;
+        case 'l': /* as of any shell; without a command it is one */
             break;
         case OPTION_SETTINGS:
             options->settings = optarg;
@@ -86,14 +95,46 @@ bool options_parse(int argc, char **argv, struct options *options, int *status)
             return stop(status, EXIT_NOT_STARTED);
         }
     }
-    const char *missing = !options->plugin ? "--plugin" : !options->socket ? "--socket" : NULL;
-    if (missing)
-        fprintf(stderr, "castbucket-shell: %s is missing\n", missing);
-    else if (optind < argc)
+    if (optind < argc)
         fprintf(stderr, "castbucket-shell: unexpected argument '%s' (a command goes after -c)\n",
                 argv[optind]);
     else
         return true;
     fputs("Try castbucket-shell --help.\n", stderr);
     return stop(status, EXIT_NOT_STARTED);
+}
+
+static bool agree(const char *option, const char **value, const char *in_file, bool trusted_only)
+{
+    if (trusted_only && *value && (!in_file || strcmp(*value, in_file) != 0)) {
+        fprintf(stderr,
+                "castbucket-shell: --%s says '%s': installed set-user-ID, this is for the operator "
+                "to say, "
+                "in " CONFIGURATION_PATH "\n",
+                option, *value);
+        return false;
+    }
+    if (!*value)
+        *value = in_file;
+    return true;
+}
+
+bool options_complete(struct options *options, const struct configuration *configuration,
+                      bool trusted_only)
+{
+    const char *plugin = configuration->plugin ? configuration->plugin : CASTBUCKET_PLUGIN_PATH;
+    if (!agree("plugin", &options->plugin, plugin, trusted_only) ||
+        !agree("settings", &options->settings, configuration->settings, trusted_only) ||
+        !agree("socket", &options->socket, configuration->socket, trusted_only) ||
+        !agree("shell", &options->shell, configuration->shell, trusted_only))
+        return false;
+    if (trusted_only)
+        options->log_to_stderr = false;
+    options->end_left_running = configuration->end_left_running;
+    if (options->socket)
+        return true;
+    fputs("castbucket-shell: no socket is named: give --socket, or write socket = \"NAME\" "
+          "into " CONFIGURATION_PATH "\n",
+          stderr);
+    return false;
 }

@@ -15,10 +15,17 @@ struct options {
     const char *settings; /* NULL: the plugin's default */
     const char *plugin;
     const char *socket;
-    const char *command; /* NULL: an interactive shell */
-    const char *shell;   /* NULL: the user's */
-    bool log_to_stderr;  /* else to syslog */
+    const char *command;   /* NULL: an interactive shell */
+    const char *shell;     /* NULL: the user's */
+    bool log_to_stderr;    /* else to syslog */
+    bool end_left_running; /* of shell.conf only */
 };
+
+/* Completes them with the operator's file, where one is. Where the person could have given them,
+ * `trusted_only`, they must say what the file says. False, having said why. */
+struct configuration;
+bool options_complete(struct options *options, const struct configuration *configuration,
+                      bool trusted_only);
 
 /* Returns true to go on. False: *status is what to exit with, and what there is to say was said
  * (--help, --version, a mistake). */

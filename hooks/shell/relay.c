@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "hooks/common/answer.h"
+#include "hooks/shell/privileges.h"
 #include "hooks/shell/stream.h"
 #include "hooks/shell/terminal.h"
 
@@ -134,6 +135,18 @@ static void new_size(struct relay *relay)
     allowed(relay, relay->plugin->resize(relay->session, size.ws_col, size.ws_row));
 }
 
+/* The child, and orphans of its that came to us. */
+static void reap(struct relay *relay)
+{
+    int status;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+        if (pid != relay->child->pid)
+            continue;
+        relay->result->status = status;
+        relay->exited = true;
+    }
+}
+
 static void take_signal(struct relay *relay)
 {
     struct signalfd_siginfo info;
@@ -141,8 +154,7 @@ static void take_signal(struct relay *relay)
         return;
     switch (info.ssi_signo) {
     case SIGCHLD:
-        if (waitpid(relay->child->pid, &relay->result->status, WNOHANG) == relay->child->pid)
-            relay->exited = true;
+        reap(relay);
         break;
     case SIGWINCH:
         new_size(relay);
@@ -236,6 +248,7 @@ int relay_run(const struct recording_plugin *plugin, struct recording_session *s
                           .signals = signals,
                           .result = result};
     *result = (struct relay_result){0};
+    privileges_files_of_person(); /* what sshd gave us is theirs */
     for (int i = 0; i < STREAMS; i++)
         relay.streams[i] = (struct stream){.from = -1, .to = -1};
     int rc = stream_open(&relay.streams[INPUT], STDIN_FILENO, child->input, true);
@@ -243,6 +256,11 @@ int relay_run(const struct recording_plugin *plugin, struct recording_session *s
         rc = stream_open(&relay.streams[OUTPUT], child->output, STDOUT_FILENO, false);
     if (!rc && !modes)
         rc = stream_open(&relay.streams[ERRORS], child->errors, STDERR_FILENO, false);
+    if (privileges_separate())
+        terminal_claim();
+    privileges_files_of_recorder();
+    if (!rc)
+        rc = child_let_go(child);
     if (rc) {
         int number = errno;
         child_signal(child, SIGKILL);

@@ -15,9 +15,10 @@ struct relay_result {
     bool lost;            /* the person's side went away */
 };
 
-/* `signals` is a signalfd with SIGCHLD, SIGWINCH, SIGTSTP, SIGCONT, SIGHUP, SIGINT, SIGQUIT and
- * SIGTERM, which are blocked. `modes`: the person's terminal's; NULL without one. Takes the child's
- * descriptors over. -1 and errno when it could not begin; the child is killed then. */
+/* Lets the child go first. `signals` is a signalfd with SIGCHLD, SIGWINCH, SIGTSTP, SIGCONT,
+ * SIGHUP, SIGINT, SIGQUIT and SIGTERM, which are blocked. `modes`: the person's terminal's; NULL
+ * without one. Takes the child's descriptors over. -1 and errno when it could not begin; the child
+ * is killed then. */
 int relay_run(const struct recording_plugin *plugin, struct recording_session *session,
               struct child *child, int signals, const struct termios *modes,
               struct relay_result *result);

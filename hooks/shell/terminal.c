@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 static struct termios original;
-static bool is_raw;
+static bool is_raw, is_claimed;
 
 bool terminal_get(struct termios *modes, struct winsize *size)
 {
@@ -14,12 +14,26 @@ bool terminal_get(struct termios *modes, struct winsize *size)
     return true;
 }
 
+static void exclusive(bool on)
+{
+    for (int fd = STDIN_FILENO; is_claimed && fd <= STDERR_FILENO; fd++)
+        if (isatty(fd))
+            ioctl(fd, on ? TIOCEXCL : TIOCNXCL);
+}
+
 void terminal_raw(const struct termios *modes)
 {
     struct termios raw = *modes;
     cfmakeraw(&raw);
     original = *modes;
     is_raw = tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
+    exclusive(true);
+}
+
+void terminal_claim(void)
+{
+    is_claimed = true;
+    exclusive(true);
 }
 
 void terminal_restore(void)
@@ -27,4 +41,5 @@ void terminal_restore(void)
     if (is_raw)
         tcsetattr(STDIN_FILENO, TCSADRAIN, &original);
     is_raw = false;
+    exclusive(false);
 }

@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from lab import journal
+from lab.journal import GAP, INPUT, META, RESIZE, STDERR, STDOUT, read_frames
+
 BUILD = Path(os.environ.get("BUILD", "build")).resolve()
 PROMPTS = (b"$ ", b"# ")  # of a login shell, whatever /etc/profile makes of PS1
-META, STDOUT, STDERR, INPUT, RESIZE, MARKER, GAP, END = range(1, 9)
 
 
 @pytest.fixture
@@ -61,17 +63,9 @@ def run(home, command, socket="web-1", **options):
 
 
 def frames(home):
-    """(type, payload) of every frame of the one journal in the spool; format: journal.h."""
+    """(type, payload) of every frame of the one journal in the spool."""
     (path,) = (home / "spool" / "journals").iterdir()
-    data = path.read_bytes()
-    (end,) = struct.unpack_from("<Q", data, 64)
-    at, found = struct.unpack_from("<I", data, 12)[0], []
-    while at < end:
-        length_type = struct.unpack_from("<I", data, at)[0]
-        length = length_type & 0xFFFFFF
-        found.append((length_type >> 24, data[at + 16 : at + 16 + length]))
-        at += (16 + length + 7) & ~7
-    return found
+    return read_frames(path)
 
 
 def recorded(home, kind):
@@ -79,11 +73,7 @@ def recorded(home, kind):
 
 
 def end_of(home):
-    """(kind, status, signal) of the END frame."""
-    type, payload = frames(home)[-1]
-    assert type == END
-    kind, status, _, length = struct.unpack_from("<IIIH", payload)
-    return kind, status, payload[14 : 14 + length].decode()
+    return journal.end_of(frames(home))
 
 
 def test_streams_are_apart_and_the_exit_status_is_the_commands(home):
