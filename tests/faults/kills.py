@@ -98,6 +98,10 @@ class Kills:
         lab.must("settings", "cast-version", str(version))
         lab.socket("web-1", "acme")
 
+    def token(self, one):
+        """Which session a recording is of."""
+        return one.facts["connection_id"]
+
     def recorder(self):
         """One recorder's life: it is killed somewhere in it."""
         words = [program("castbucket"), "recorder"] + self.random.choice([[], ["--once"]])
@@ -150,7 +154,7 @@ class Kills:
         found = {}
         cut = 0
         for one in recordings(self.store):
-            token = one.facts["connection_id"]
+            token = self.token(one)
             assert token not in found, "two recordings of one session: %s, %s" % (
                 one.name, found[token].name)
             found[token] = one

@@ -3,9 +3,14 @@
 import os
 
 from faults.kills import kill_hosts_and_recorders
+from faults.proxy_kills import kill_proxys
 
 KILLS = int(os.environ.get("KILLS", 1000))
 
 
 def test_killed_hosts_and_recorders_lose_nothing(home, seed, say):
     assert kill_hosts_and_recorders(home, KILLS, seed, say=say) >= KILLS // 2
+
+
+def test_a_killed_proxy_loses_nothing(home, seed, say):
+    assert kill_proxys(home, KILLS, seed, say=say) > 0
