@@ -101,6 +101,15 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/tests/unit/libsupport.a 
 		$(BUILD)/libcastbucket.a
 	$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -lssl -lcmocka -o $@
 
+# Its calls can be made to fail: tests/unit/fault_injection.h.
+WRAPPED := malloc calloc realloc reallocarray strdup strndup read pread \
+	write pwrite fsync fdatasync ftruncate fallocate fchmod fstat \
+	fstatat flock mkdirat mkdir unlinkat renameat renameat2 linkat \
+	mmap madvise fdopendir open openat
+$(BUILD)/tests/unit/test_torture: $(BUILD)/tests/unit/test_torture.o $(call objects,plugin/*.c) \
+		$(BUILD)/tests/unit/libsupport.a $(BUILD)/libcastbucket.a
+	$(CC) $(ALL_LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%) $^ $(LIBS) -lcmocka -o $@
+
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libcastbucket.a
 	$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 

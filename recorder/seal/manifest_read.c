@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "recorder/base/id.h"
+#include "recorder/base/json.h"
 #include "recorder/base/text.h"
 
 /* What manifest_read() gives out, with what its strings and chunks live in. */
@@ -249,7 +250,6 @@ static int read_transfer(json_t *root, struct manifest_transfer *transfer, struc
 
 int manifest_read(const char *text, size_t length, struct manifest **manifest, struct error *error)
 {
-    json_error_t why;
     int rc;
     *manifest = NULL;
     if (length > MANIFEST_MAX_SIZE)
@@ -258,12 +258,12 @@ int manifest_read(const char *text, size_t length, struct manifest **manifest, s
     struct owned *owned = calloc(1, sizeof(*owned));
     if (!owned)
         return error_set(error, ERR_NO_MEMORY, "no memory for the manifest");
-    owned->root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &why);
-    if (!json_is_object(owned->root)) {
-        bool memory = !owned->root && json_error_code(&why) == json_error_out_of_memory;
-        rc = error_set(error, memory ? ERR_NO_MEMORY : ERR_DAMAGED,
-                       "the manifest is not a JSON object%s%s", owned->root ? "" : ": ",
-                       owned->root ? "" : why.text);
+    rc = json_read_object(text, length, &owned->root, error);
+    if (rc) {
+        rc = rc == ERR_NO_MEMORY ? rc : ERR_DAMAGED;
+        if (error)
+            error->code = rc;
+        error_prefix(error, "the manifest cannot be read as JSON");
         goto out;
     }
     rc = read_who(owned->root, &owned->manifest, error);

@@ -13,6 +13,7 @@
 
 #include "recorder/base/buffer.h"
 #include "recorder/base/file.h"
+#include "recorder/base/json.h"
 #include "recorder/settings/settings_internal.h"
 
 #define NEW_FILE_MODE 0640
@@ -80,13 +81,9 @@ static int read_root(struct target *target, const char *path, json_t **root, str
         error_prefix(error, "%s", target->directory_path);
         goto out;
     }
-    json_error_t problem;
-    *root = json_loadb(text.data ? text.data : "", text.length, JSON_REJECT_DUPLICATES, &problem);
-    if (!*root)
-        rc = error_set(error, ERR_INVALID, "%s: line %d, column %d: %s", path, problem.line,
-                       problem.column, problem.text);
-    else if (!json_is_object(*root))
-        rc = error_set(error, ERR_INVALID, "%s: must be one JSON object", path);
+    rc = json_read_object(text.data, text.length, root, error);
+    if (rc)
+        error_prefix(error, "%s", path);
 out:
     buffer_free(&text);
     return rc;

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "recorder/base/json.h"
 #include "recorder/base/text.h"
 #include "recorder/settings/settings_internal.h"
 #include "recorder/settings/settings_table.h"
@@ -314,7 +315,6 @@ int settings_parse(const char *name, const char *text, size_t length, struct set
                    struct error *error)
 {
     struct location at = {.file = name};
-    json_error_t problem;
     *settings = NULL;
     if (length > SETTINGS_MAX_FILE)
         return error_set(error, ERR_LIMIT, "%s is larger than %zu bytes", name, SETTINGS_MAX_FILE);
@@ -323,14 +323,9 @@ int settings_parse(const char *name, const char *text, size_t length, struct set
         return error_set(error, ERR_NO_MEMORY, "%s: no memory", name);
     atomic_init(&parsed->references, 1);
     int rc = 0;
-    parsed->root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
-    if (!parsed->root) {
-        rc = error_set(error, ERR_INVALID, "%s: line %d, column %d: %s", name, problem.line,
-                       problem.column, problem.text);
-        goto out;
-    }
-    if (!json_is_object(parsed->root)) {
-        rc = error_set(error, ERR_INVALID, "%s: must be one JSON object", name);
+    rc = json_read_object(text, length, &parsed->root, error);
+    if (rc) {
+        error_prefix(error, "%s", name);
         goto out;
     }
     rc = check_keys(&at, &settings_place_top, parsed->root, error);

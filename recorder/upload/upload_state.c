@@ -7,6 +7,7 @@
 
 #include "recorder/aws/s3.h"
 #include "recorder/base/file.h"
+#include "recorder/base/json.h"
 #include "recorder/base/sha256.h"
 #include "recorder/base/text.h"
 
@@ -65,10 +66,13 @@ int upload_state_read(const struct spool *spool, const char *id, struct upload_s
     spool_name(name, id, SPOOL_UPLOAD_SUFFIX);
     int rc = file_read(spool_area(spool, SPOOL_SEALED), name, &text, error);
     if (rc == 0) {
-        json_t *json = json_loadb(text.data ? text.data : "", text.length, 0, NULL);
-        if (!decode(json, state))
+        json_t *json;
+        struct error why = ERROR_INIT;
+        rc = json_read_object(text.data, text.length, &json, &why);
+        if (!rc && !decode(json, state))
             upload_state_free(state);
         json_decref(json);
+        rc = rc == ERR_NO_MEMORY ? error_set(error, rc, "%s: %s", name, why.text) : 0;
     }
     buffer_free(&text);
     return rc == ERR_NOT_FOUND || rc == ERR_LIMIT ? 0 : rc;
