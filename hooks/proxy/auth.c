@@ -11,9 +11,6 @@
 
 #include "hooks/proxy/log.h"
 
-/* Agents offer all the keys they have, one after the other. */
-#define MAX_ATTEMPTS 30
-
 /* Finds who and where "USER:SOCKET" means. The user's name is checked; the socket's is looked up.
  */
 static const struct socket_config *split_name(struct login *login, const char *name)
@@ -54,7 +51,7 @@ static enum login_result try_key(struct login *login, ssh_message message)
     return LOGIN_DONE;
 refuse:
     ssh_message_reply_default(message);
-    return ++login->attempts > MAX_ATTEMPTS ? LOGIN_OVER : LOGIN_GOES_ON;
+    return ++login->attempts > (unsigned)login->config->max_auth_tries ? LOGIN_OVER : LOGIN_GOES_ON;
 }
 
 enum login_result auth_message(struct login *login, ssh_session session, ssh_message message)
@@ -69,7 +66,8 @@ enum login_result auth_message(struct login *login, ssh_session session, ssh_mes
         if (ssh_message_subtype(message) == SSH_AUTH_METHOD_PUBLICKEY)
             return try_key(login, message);
         ssh_message_reply_default(message);
-        return ++login->attempts > MAX_ATTEMPTS ? LOGIN_OVER : LOGIN_GOES_ON;
+        return ++login->attempts > (unsigned)login->config->max_auth_tries ? LOGIN_OVER
+                                                                           : LOGIN_GOES_ON;
     default:
         ssh_message_reply_default(message);
         return LOGIN_GOES_ON;

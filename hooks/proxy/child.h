@@ -10,7 +10,7 @@
 /* Where a child finds them. */
 #define CHILD_CONFIG_FD 3 /* the configuration's bytes, as they were when they were checked */
 #define CHILD_SOCKET_FD 4 /* connection: the person's socket */
-#define CHILD_STATUS_FD 5 /* connection: a byte is written when the person has logged in */
+#define CHILD_STATUS_FD 5 /* connection: a socket: see processes.c about the login */
 
 enum child_kind { CHILD_CHECK, CHILD_RECORDER, CHILD_CONNECTION };
 

@@ -67,16 +67,26 @@ static int validate_upstream_user(cfg_t *cfg, cfg_opt_t *option)
     return value && *value ? check_text(cfg, option->name, value) : 0;
 }
 
-static int validate_number(cfg_t *cfg, cfg_opt_t *option)
+static int validate_from(cfg_t *cfg, cfg_opt_t *option, long lowest)
 {
     if (is_first(cfg, option) < 0)
         return -1;
     long value = cfg_opt_getnint(option, 0);
-    if (value < 1 || value > 100000) {
-        cfg_error(cfg, "%s: must be from 1 to 100000, not %ld", option->name, value);
+    if (value < lowest || value > 100000) {
+        cfg_error(cfg, "%s: must be from %ld to 100000, not %ld", option->name, lowest, value);
         return -1;
     }
     return 0;
+}
+
+static int validate_number(cfg_t *cfg, cfg_opt_t *option)
+{
+    return validate_from(cfg, option, 1);
+}
+
+static int validate_number_or_none(cfg_t *cfg, cfg_opt_t *option)
+{
+    return validate_from(cfg, option, 0);
 }
 
 static int validate_upstream(cfg_t *cfg, cfg_opt_t *option)
@@ -178,8 +188,14 @@ static cfg_t *new_parser(void)
         CFG_STR("recording_settings", NULL, CFGF_NODEFAULT),
         CFG_STR("user", NULL, CFGF_NODEFAULT),
         CFG_INT("login_grace_time", 60, CFGF_NONE),
+        CFG_INT("max_auth_tries", 20, CFGF_NONE),
         CFG_INT("max_unauthenticated", 32, CFGF_NONE),
+        CFG_INT("max_unauthenticated_per_source", 16, CFGF_NONE),
         CFG_INT("max_connections", 512, CFGF_NONE),
+        CFG_INT("max_connections_per_user", 64, CFGF_NONE),
+        CFG_INT("max_channels", 64, CFGF_NONE),
+        CFG_INT("keepalive_interval", 30, CFGF_NONE),
+        CFG_INT("keepalive_count", 4, CFGF_NONE),
         CFG_SEC("socket", socket_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
         CFG_END(),
     };
@@ -187,14 +203,28 @@ static cfg_t *new_parser(void)
         const char *key;
         cfg_validate_callback_t check;
     } checks[] = {
-        {"authorized_keys", validate_string},    {"recording_plugin", validate_string},
-        {"recording_settings", validate_string}, {"user", validate_string},
-        {"login_grace_time", validate_number},   {"max_unauthenticated", validate_number},
-        {"max_connections", validate_number},    {"socket", validate_socket},
-        {"socket|upstream", validate_upstream},  {"socket|upstream_user", validate_upstream_user},
-        {"socket|identity", validate_string},    {"socket|known_hosts", validate_string},
-        {"socket|local_forwarding", is_first},   {"socket|remote_forwarding", is_first},
-        {"socket|x11_forwarding", is_first},     {"socket|agent_forwarding", is_first},
+        {"authorized_keys", validate_string},
+        {"recording_plugin", validate_string},
+        {"recording_settings", validate_string},
+        {"user", validate_string},
+        {"login_grace_time", validate_number},
+        {"max_unauthenticated", validate_number},
+        {"max_connections", validate_number},
+        {"max_auth_tries", validate_number},
+        {"max_unauthenticated_per_source", validate_number},
+        {"max_connections_per_user", validate_number},
+        {"max_channels", validate_number},
+        {"keepalive_interval", validate_number_or_none},
+        {"keepalive_count", validate_number},
+        {"socket", validate_socket},
+        {"socket|upstream", validate_upstream},
+        {"socket|upstream_user", validate_upstream_user},
+        {"socket|identity", validate_string},
+        {"socket|known_hosts", validate_string},
+        {"socket|local_forwarding", is_first},
+        {"socket|remote_forwarding", is_first},
+        {"socket|x11_forwarding", is_first},
+        {"socket|agent_forwarding", is_first},
     };
     cfg_t *cfg = cfg_init(options, CFGF_NONE);
     if (!cfg)
@@ -237,8 +267,14 @@ static int fill_in(struct proxy_config *config, cfg_t *cfg)
     config->settings = cfg_getstr(cfg, "recording_settings");
     config->user = cfg_getstr(cfg, "user");
     config->login_grace_time = (int)cfg_getint(cfg, "login_grace_time");
+    config->max_auth_tries = (int)cfg_getint(cfg, "max_auth_tries");
     config->max_unauthenticated = (int)cfg_getint(cfg, "max_unauthenticated");
+    config->max_unauthenticated_per_source = (int)cfg_getint(cfg, "max_unauthenticated_per_source");
     config->max_connections = (int)cfg_getint(cfg, "max_connections");
+    config->max_connections_per_user = (int)cfg_getint(cfg, "max_connections_per_user");
+    config->max_channels = (int)cfg_getint(cfg, "max_channels");
+    config->keepalive_interval = (int)cfg_getint(cfg, "keepalive_interval");
+    config->keepalive_count = (int)cfg_getint(cfg, "keepalive_count");
     for (unsigned i = 0; i < config->socket_count; i++) {
         cfg_t *section = cfg_getnsec(cfg, "socket", i);
         struct socket_config *one = &config->sockets[i];

@@ -7,8 +7,14 @@
  *     recording_settings = "/etc/castbucket/settings.json"   # default: the plugin's own
  *     user = "castbucket"                   # who carries connections, when started as root
  *     login_grace_time = 60                 # seconds to log in
+ *     max_auth_tries = 20                   # keys that a person may offer
  *     max_unauthenticated = 32              # connections that have not logged in yet
+ *     max_unauthenticated_per_source = 16   # of these, from one address
  *     max_connections = 512
+ *     max_connections_per_user = 64
+ *     max_channels = 64                     # of one connection: sessions and forwardings
+ *     keepalive_interval = 30               # seconds of silence before a peer is asked; 0: never
+ *     keepalive_count = 4                   # so many times the interval, then it is given up
  *     socket "web-1" {
  *         upstream = "web-1.internal:22"
  *         upstream_user = "deploy"          # default: the person's own name
@@ -61,8 +67,12 @@ struct proxy_config {
     const char *settings; /* NULL: the plugin's default */
     const char *user;     /* NULL: not given */
     int login_grace_time; /* seconds */
-    int max_unauthenticated;
-    int max_connections;
+    int max_auth_tries;
+    int max_unauthenticated, max_unauthenticated_per_source;
+    int max_connections, max_connections_per_user;
+    int max_channels;
+    int keepalive_interval; /* seconds; 0: none */
+    int keepalive_count;
     struct socket_config *sockets;
     size_t socket_count;
     void *parsed; /* the parser's, which owns the strings */

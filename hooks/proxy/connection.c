@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "hooks/proxy/child.h"
+#include "hooks/proxy/limits.h"
 #include "hooks/proxy/log.h"
 #include "hooks/proxy/options.h"
 #include "hooks/proxy/relay.h"
@@ -49,6 +50,10 @@ ssh_session connection_upstream(struct connection *connection, char *reason, siz
 {
     if (connection->upstream)
         return connection->upstream;
+    if (connection->refusal[0]) {
+        snprintf(reason, size, "%s", connection->refusal);
+        return NULL;
+    }
     if (connection->upstream_lost) {
         snprintf(reason, size, "the connection to the far side was lost");
         return NULL;
@@ -66,6 +71,7 @@ ssh_session connection_upstream(struct connection *connection, char *reason, siz
         return NULL;
     }
     connection->upstream = session;
+    keepalive_heard(&connection->upstream_alive, connection_now_ms());
     return session;
 }
 
@@ -88,83 +94,6 @@ static void end_soon(struct connection *connection)
     connection->upstream_lost = true;
     if (connection->deadline_ms > then)
         connection->deadline_ms = then;
-}
-
-static void logged_in(struct connection *connection)
-{
-    connection->logged_in = true;
-    connection->deadline_ms = INT64_MAX;
-    log_info("%s logged in for %s from %s with %s, connection %s", connection->login.user,
-             connection->login.socket->name, connection->client_address,
-             connection->login.fingerprint, connection->id);
-    if (write(connection->status, "", 1) != 1)
-        log_warning("cannot tell the parent of the login: %m");
-    close(connection->status);
-    connection->status = -1;
-}
-
-static struct relay *find_relay(struct connection *connection, ssh_channel client)
-{
-    for (unsigned i = 0; i < connection->relay_count; i++)
-        if (connection->relays[i]->client == client)
-            return connection->relays[i];
-    return NULL;
-}
-
-static void open_channel(struct connection *connection, ssh_message message)
-{
-    if (connection->upstream_lost) {
-        forwardings_refuse(connection, message, "a channel", "this connection is about to end");
-    } else if (ssh_message_subtype(message) != SSH_CHANNEL_SESSION) {
-        forwardings_open_from_client(connection, message);
-    } else if (connection->relay_count + connection->forwardings.count >= CONNECTION_MAX_CHANNELS) {
-        forwardings_refuse(connection, message, "a session",
-                           "this connection has too many channels");
-    } else {
-        struct relay *relay = relay_new(connection, message);
-        if (relay)
-            connection->relays[connection->relay_count++] = relay;
-        ssh_message_free(message);
-    }
-}
-
-/* Takes the message: it is freed here or by the channel it is for. */
-static void take_message(struct connection *connection, ssh_message message)
-{
-    struct relay *relay = NULL;
-    if (!connection->logged_in) {
-        switch (auth_message(&connection->login, connection->client, message)) {
-        case LOGIN_DONE:
-            logged_in(connection);
-            break;
-        case LOGIN_OVER:
-            connection->over = true;
-            break;
-        case LOGIN_GOES_ON:
-            break;
-        }
-        ssh_message_free(message);
-        return;
-    }
-    switch (ssh_message_type(message)) {
-    case SSH_REQUEST_CHANNEL_OPEN:
-        open_channel(connection, message);
-        return;
-    case SSH_REQUEST_GLOBAL:
-        forwardings_global_request(connection, message);
-        return;
-    case SSH_REQUEST_CHANNEL:
-        relay = find_relay(connection, ssh_message_channel_request_channel(message));
-        if (relay) {
-            relay_request(relay, message);
-            return;
-        }
-        ssh_message_reply_default(message);
-        break;
-    default:
-        ssh_message_reply_default(message);
-    }
-    ssh_message_free(message);
 }
 
 static void step_relays(struct connection *connection)
@@ -197,6 +126,21 @@ static short events_of(ssh_session session)
     return (short)(POLLIN | (ssh_get_poll_flags(session) & SSH_WRITE_PENDING ? POLLOUT : 0));
 }
 
+static int64_t next_due_ms(const struct connection *connection)
+{
+    int64_t due = connection->deadline_ms;
+    int64_t peers[] = {
+        connection->logged_in ? keepalive_due_ms(&connection->client_alive, connection->config)
+                              : INT64_MAX,
+        connection->upstream ? keepalive_due_ms(&connection->upstream_alive, connection->config)
+                             : INT64_MAX,
+        connection_now_ms() + 60000};
+    for (size_t i = 0; i < sizeof(peers) / sizeof(*peers); i++)
+        if (peers[i] < due)
+            due = peers[i];
+    return due;
+}
+
 /* Waits for something to happen, and lets libssh deal with it. */
 static void wait_for_events(struct connection *connection, bool at_once)
 {
@@ -208,12 +152,15 @@ static void wait_for_events(struct connection *connection, bool at_once)
     };
     if (forwardings_wait_for_upstream(connection))
         polled[CLIENT].events &= ~POLLIN;
-    int64_t left = connection->deadline_ms == INT64_MAX
-                       ? 60000
-                       : connection->deadline_ms - connection_now_ms();
+    int64_t now = connection_now_ms(), left = next_due_ms(connection) - now;
+    /* Who is not listened to cannot be found silent. */
+    if (!(polled[CLIENT].events & POLLIN))
+        keepalive_heard(&connection->client_alive, now);
     if (connection->upstream && bytes_held(connection) < MOST_HELD) {
         polled[UPSTREAM].fd = ssh_get_fd(connection->upstream);
         polled[UPSTREAM].events = events_of(connection->upstream);
+    } else {
+        keepalive_heard(&connection->upstream_alive, now);
     }
     if (poll(polled, 3, at_once || left < 0 ? 0 : (int)left) <= 0)
         return;
@@ -228,6 +175,11 @@ static void wait_for_events(struct connection *connection, bool at_once)
             end_soon(connection);
         }
     }
+    now = connection_now_ms();
+    if (polled[UPSTREAM].revents & POLLIN)
+        keepalive_heard(&connection->upstream_alive, now);
+    if (polled[CLIENT].revents & POLLIN)
+        keepalive_heard(&connection->client_alive, now);
     if (polled[UPSTREAM].revents)
         ssh_event_dopoll(connection->upstream_event, 0);
     if (polled[CLIENT].revents && connection->client_event)
@@ -257,7 +209,7 @@ static void take_messages(struct connection *connection)
     while (!connection->over && !is_dead(connection->client) &&
            (message = ssh_message_get(connection->client))) {
         connection->activity++;
-        take_message(connection, message);
+        connection_take_message(connection, message);
     }
 }
 
@@ -270,6 +222,34 @@ static void take_upstream_messages(struct connection *connection)
         connection->activity++;
         forwardings_message_from_upstream(connection, message);
     }
+}
+
+static void look_after_peers(struct connection *connection)
+{
+    int64_t now = connection_now_ms();
+    const char *lost = NULL;
+    if (connection->logged_in && !is_dead(connection->client) &&
+        !keepalive_step(&connection->client_alive, connection->config, connection->client, now,
+                        true)) {
+        connection->lost = "the client does not answer any more";
+        log_warning("%s from %s: %s", connection->login.user, connection->client_address,
+                    connection->lost);
+        connection->over = true;
+    }
+    if (!connection->upstream)
+        return;
+    if (is_dead(connection->upstream))
+        lost = "the far side disconnected";
+    else if (!keepalive_step(&connection->upstream_alive, connection->config, connection->upstream,
+                             now, !forwardings_wait_for_upstream(connection)))
+        lost = "the far side does not answer any more";
+    if (!lost)
+        return;
+    connection->lost = lost;
+    log_warning("socket %s: the connection to %s was lost: %s: %s", connection->login.socket->name,
+                connection->login.socket->upstream, lost, ssh_get_error(connection->upstream));
+    drop_upstream(connection);
+    connection->upstream_lost = true;
 }
 
 static void serve(struct connection *connection)
@@ -285,14 +265,7 @@ static void serve(struct connection *connection)
             take_messages(connection);
         take_upstream_messages(connection);
         step_relays(connection);
-        if (connection->upstream && is_dead(connection->upstream)) {
-            log_warning("socket %s: the connection to %s was lost: %s",
-                        connection->login.socket->name, connection->login.socket->upstream,
-                        ssh_get_error(connection->upstream));
-            drop_upstream(connection);
-            connection->upstream_lost = true;
-            connection->lost = "the far side disconnected";
-        }
+        look_after_peers(connection);
         if (is_dead(connection->client) || connection_now_ms() >= connection->deadline_ms)
             connection->over = true;
         if (connection->upstream_lost && connection->relay_count == 0 &&
@@ -310,7 +283,8 @@ static int set_up(struct connection *connection, int socket)
     int result = -1;
     ssh_bind bind = ssh_bind_new();
     connection->client = ssh_new();
-    if (!bind || !connection->client ||
+    connection->relays = calloc((size_t)connection->config->max_channels, sizeof(struct relay *));
+    if (!bind || !connection->client || !connection->relays ||
         ssh_bind_options_set(bind, SSH_BIND_OPTIONS_PROCESS_CONFIG, &no) != SSH_OK ||
         getrandom(random, sizeof(random), 0) != sizeof(random))
         goto out;
@@ -323,7 +297,7 @@ static int set_up(struct connection *connection, int socket)
         goto out;
     if (keys_load_host(connection->config, bind) < 0 || privileges_drop(connection->config) < 0)
         goto out;
-    if (service_load_plugin(connection->config, &connection->host) < 0)
+    if (service_load_plugin(connection->config, &connection->host) < 0 || limits_set() < 0)
         goto out;
     tcp_prepare(socket);
     if (ssh_bind_accept_fd(bind, connection->client, socket) != SSH_OK) {
@@ -366,7 +340,9 @@ int connection_run(const struct proxy_config *config, int socket, int status)
     result = 0;
 out:
     for (unsigned i = 0; i < connection.relay_count; i++)
-        relay_free(connection.relays[i], "the client disconnected");
+        relay_free(connection.relays[i],
+                   connection.lost ? connection.lost : "the client disconnected");
+    free(connection.relays);
     forwardings_free(&connection, connection.lost);
     if (connection.upstream) {
         connection.relay_count = 0;

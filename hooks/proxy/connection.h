@@ -11,8 +11,8 @@
 #include "hooks/proxy/auth.h"
 #include "hooks/proxy/config.h"
 #include "hooks/proxy/forwardings.h"
+#include "hooks/proxy/keepalive.h"
 
-#define CONNECTION_MAX_CHANNELS 64
 #define CONNECTION_ID_SIZE 33
 
 struct relay;
@@ -24,12 +24,14 @@ struct connection {
     char client_address[ADDRESS_TEXT_SIZE];
     char id[CONNECTION_ID_SIZE]; /* random, hex */
     int status;                  /* CHILD_STATUS_FD; -1 after the login */
+    char refusal[160];           /* why the person may do nothing, though logged in; "": may */
     int signals;
     ssh_session client, upstream; /* upstream: NULL before the first channel */
     /* Each session is polled by an event of its own: libssh polls from within writes, and would
      * blame one session for what it finds out about the other. */
     ssh_event client_event, upstream_event;
-    struct relay *relays[CONNECTION_MAX_CHANNELS];
+    struct keepalive client_alive, upstream_alive;
+    struct relay **relays; /* room for max_channels */
     unsigned relay_count;
     struct forwardings forwardings;
     const char *lost;  /* why the connection ends, if not by the person's wish. Constant */
@@ -47,6 +49,10 @@ int connection_run(const struct proxy_config *config, int socket, int status);
 /* The session at the far side, connecting if need be. NULL and a printable reason if there is none.
  */
 ssh_session connection_upstream(struct connection *connection, char *reason, size_t size);
+
+/* Of connection_messages.c: deals with what the person's client sent. Takes the message: it is
+ * freed here or by the channel it is for. */
+void connection_take_message(struct connection *connection, ssh_message message);
 
 /* Milliseconds of a clock that only goes forward. */
 int64_t connection_now_ms(void);

@@ -135,7 +135,8 @@ static bool reserve(struct forwardings *forwardings)
 static void add(struct connection *connection, enum forward_type type, ssh_message message)
 {
     struct forwardings *forwardings = &connection->forwardings;
-    if (forwardings->count + connection->relay_count >= CONNECTION_MAX_CHANNELS ||
+    if (forwardings->count + connection->relay_count >=
+            (unsigned)connection->config->max_channels ||
         !reserve(forwardings)) {
         forwardings_refuse(connection, message, forward_type_name(type),
                            "this connection has too many channels");

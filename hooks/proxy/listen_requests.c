@@ -165,6 +165,9 @@ static bool step(struct connection *connection)
             refuse(connection, reason);
             return true;
         }
+        if (!keepalive_is_quiet(&connection->upstream_alive, connection->upstream,
+                                connection_now_ms()))
+            return false;
         if (!first->asked && !first->cancel && pick_port(first) < 0) {
             refuse(connection, "there are no random numbers");
             return true;

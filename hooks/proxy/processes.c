@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -65,9 +67,23 @@ static void refuse(struct processes *processes, int socket, const char *why)
     }
 }
 
+static size_t unauthenticated_from(const struct processes *processes, const char *source)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < processes->connection_count; i++)
+        count += processes->connections[i].status >= 0 &&
+                 strcmp(processes->connections[i].source, source) == 0;
+    return count;
+}
+
 void processes_connect(struct processes *processes, int socket)
 {
     int status[2];
+    struct connection_process one = {.pid = 0};
+    address_of_socket(one.source, socket, ADDRESS_PEER);
+    char *colon = strrchr(one.source, ':');
+    if (colon)
+        *colon = '\0';
     if (!processes->connections ||
         processes->connection_count >= (size_t)processes->config->max_connections) {
         refuse(processes, socket, "max_connections is reached");
@@ -77,7 +93,12 @@ void processes_connect(struct processes *processes, int socket)
         refuse(processes, socket, "max_unauthenticated is reached");
         return;
     }
-    if (pipe2(status, O_CLOEXEC | O_NONBLOCK) < 0) {
+    if (unauthenticated_from(processes, one.source) >=
+        (size_t)processes->config->max_unauthenticated_per_source) {
+        refuse(processes, socket, "max_unauthenticated_per_source is reached");
+        return;
+    }
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, status) < 0) {
         refuse(processes, socket, strerror(errno));
         return;
     }
@@ -89,8 +110,9 @@ void processes_connect(struct processes *processes, int socket)
         close(status[0]);
         return;
     }
-    processes->connections[processes->connection_count++] = (struct connection_process){
-        .pid = pid, .status = status[0]};
+    one.pid = pid;
+    one.status = status[0];
+    processes->connections[processes->connection_count++] = one;
     processes->unauthenticated++;
 }
 
@@ -122,14 +144,37 @@ size_t processes_waiting(const struct processes *processes, struct pollfd *polle
     return count;
 }
 
+/* Reads who logged in, counts, and answers: nothing to say, or why the person may not go on. */
+static void answer_login(struct processes *processes, struct connection_process *one)
+{
+    char name[AUTHORIZED_KEYS_MAX_USER + 2], answer[160] = "\n";
+    int most = processes->config->max_connections_per_user, count = 0;
+    ssize_t length = recv(one->status, name, sizeof(name) - 1, 0);
+    if (length <= 0)
+        return;
+    name[length] = '\0';
+    name[strcspn(name, "\n")] = '\0';
+    for (size_t i = 0; i < processes->connection_count; i++)
+        count += strcmp(processes->connections[i].user, name) == 0;
+    if (count >= most)
+        snprintf(answer, sizeof(answer),
+                 "you have %d connections already, and this proxy allows no more\n", count);
+    else
+        snprintf(one->user, sizeof(one->user), "%.*s", AUTHORIZED_KEYS_MAX_USER, name);
+    /* A connection that does not wait for it is about to end. */
+    (void)!send(one->status, answer, strlen(answer), MSG_NOSIGNAL);
+}
+
 void processes_logged_in(struct processes *processes, const struct pollfd *polled, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (!polled[i].revents)
             continue;
         for (size_t k = 0; k < processes->connection_count; k++)
-            if (processes->connections[k].status == polled[i].fd)
+            if (processes->connections[k].status == polled[i].fd) {
+                answer_login(processes, &processes->connections[k]);
                 close_status(processes, &processes->connections[k]);
+            }
     }
 }
 

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "hooks/proxy/address.h"
+#include "hooks/proxy/authorized_keys.h"
 #include "hooks/proxy/config.h"
 
 #define PROCESSES_CONNECTION_STOP_MS 10000
@@ -13,7 +15,9 @@
 
 struct connection_process {
     pid_t pid;
-    int status; /* read end; -1 once the person has logged in */
+    int status;                     /* our end of a socket pair; -1 once the person has logged in */
+    char source[ADDRESS_TEXT_SIZE]; /* address, without the port */
+    char user[AUTHORIZED_KEYS_MAX_USER + 1]; /* "" before the login */
 };
 
 struct processes {

@@ -190,27 +190,6 @@ fail:
     }
 }
 
-void relay_close_recording(struct relay *relay)
-{
-    struct recording_exit how = {.size = sizeof(how)};
-    if (relay->lost) {
-        how.end = RECORDING_LOST;
-        how.message = relay->lost;
-    } else if (relay->signaled) {
-        how.end = RECORDING_SIGNALED;
-        how.signal = relay->signal;
-        how.message = relay->signal_message && *relay->signal_message ? relay->signal_message
-                                                                      : NULL;
-    } else if (relay->exited) {
-        how.end = RECORDING_EXITED;
-        how.status = (uint32_t)relay->status;
-    } else {
-        how.end = RECORDING_LOST;
-        how.message = "the far side closed the session without a status";
-    }
-    recording_close(&relay->recording, &how);
-}
-
 /* The person's terminal is raw, if there is one: a line needs its carriage return. */
 static void say(struct relay *relay, const char *text)
 {
@@ -256,14 +235,14 @@ void relay_upstream_lost(struct relay *relay)
             snprintf(relay->failure, sizeof(relay->failure), "the connection to %s was lost",
                      relay->connection->login.socket->name);
         if (relay->asked)
-            relay_end(relay, relay->failure, "the far side disconnected");
+            relay_end(relay, relay->failure, relay->connection->lost);
     } else if (!relay->exited && !relay->signaled) {
         char text[CONFIG_MAX_SOCKET_NAME + 64], line[CONFIG_MAX_SOCKET_NAME + 64];
         snprintf(text, sizeof(text), "the connection to %s was lost",
                  relay->connection->login.socket->name);
         log_escape(line, sizeof(line), text);
         say(relay, line);
-        relay->lost = "the far side disconnected";
+        relay->lost = relay->connection->lost;
         relay->exited = true;
         relay->status = 255;
     }

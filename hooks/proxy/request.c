@@ -210,6 +210,27 @@ static bool ask_plugin(struct relay *relay, uint32_t kind, const char *command)
     return false;
 }
 
+void relay_close_recording(struct relay *relay)
+{
+    struct recording_exit how = {.size = sizeof(how)};
+    if (relay->lost) {
+        how.end = RECORDING_LOST;
+        how.message = relay->lost;
+    } else if (relay->signaled) {
+        how.end = RECORDING_SIGNALED;
+        how.signal = relay->signal;
+        how.message = relay->signal_message && *relay->signal_message ? relay->signal_message
+                                                                      : NULL;
+    } else if (relay->exited) {
+        how.end = RECORDING_EXITED;
+        how.status = (uint32_t)relay->status;
+    } else {
+        how.end = RECORDING_LOST;
+        how.message = "the far side closed the session without a status";
+    }
+    recording_close(&relay->recording, &how);
+}
+
 static int ask_far_side(struct relay *relay, uint32_t kind, const char *command)
 {
     switch (kind) {
