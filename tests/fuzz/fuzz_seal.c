@@ -86,9 +86,9 @@ static void check_complete(const struct spool *spool)
 
 static void clean(const struct spool *spool)
 {
-    static const char *const suffixes[] = {SPOOL_JOURNAL_SUFFIX, SPOOL_SEAL_SUFFIX,
-                                           SPOOL_CAST_SUFFIX, SPOOL_MANIFEST_SUFFIX,
-                                           SPOOL_REASON_SUFFIX};
+    static const char *const suffixes[] = {SPOOL_JOURNAL_SUFFIX,  SPOOL_SEAL_SUFFIX,
+                                           SPOOL_TRANSFER_SUFFIX, SPOOL_CAST_SUFFIX,
+                                           SPOOL_MANIFEST_SUFFIX, SPOOL_REASON_SUFFIX};
     for (int area = SPOOL_JOURNALS; area <= SPOOL_QUARANTINE; area++)
         for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
             fuzz_require(spool_remove(spool, (enum spool_area)area, ID, suffixes[i], NULL) == 0);

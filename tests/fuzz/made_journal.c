@@ -31,6 +31,7 @@ static void append_meta(struct buffer *file, const char *id, uint8_t options)
                                       .term = "xterm",
                                       .connection_id = "",
                                       .host = "bastion",
+                                      .transfer = options & 0x40 ? "sftp" : "",
                                       .kind = JOURNAL_SHELL,
                                       .has_terminal = options >> 4 & 1,
                                       .columns = 80,
