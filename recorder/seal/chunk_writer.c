@@ -57,9 +57,20 @@ void seal_worker_free(struct seal_worker *worker)
         return;
     deflateEnd(&worker->stream);
     sha256_free(&worker->hash);
+    free(worker->signing_key);
     buffer_free(&worker->cast);
     buffer_free(&worker->scratch);
     free(worker);
+}
+
+int seal_worker_sign_with(struct seal_worker *worker, const char *path, struct error *error)
+{
+    char *copy = *path ? strdup(path) : NULL;
+    if (*path && !copy)
+        return error_set(error, ERR_NO_MEMORY, "no memory for the path of the signing key");
+    free(worker->signing_key);
+    worker->signing_key = copy;
+    return 0;
 }
 
 int write_at(int fd, const void *data, size_t length, uint64_t offset, struct error *error)

@@ -14,6 +14,7 @@
 struct seal_worker {
     z_stream stream;
     int level;             /* of the chunks to come */
+    char *signing_key;     /* path of the key that signs manifests; NULL: they are not signed */
     struct buffer cast;    /* encoded, and not compressed yet */
     struct buffer scratch; /* a marker's label, a record */
     uint8_t packed[64 << 10];

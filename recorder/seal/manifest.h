@@ -15,7 +15,8 @@
  *      "sha256": "hex of the whole .cast.gz",
  *      "chain": "hex of the last link",
  *      "chunks": [{"offset": n, "size": n, "cast_offset": n, "cast_size": n, "time": s,
- *                  "sha256": "hex of the compressed chunk"}, ...]}
+ *                  "sha256": "hex of the compressed chunk"}, ...],
+ *      "signing_key": "hex", "signature": "Base64"}    if it is signed: see signature.h
  *
  * The chain: link 0 is the SHA-256 of the id's text; link n is SHA-256(link n-1 || sha256 of chunk
  * n), over raw bytes. Unknown strings are left out. "cut": the host ended without closing the
@@ -64,6 +65,7 @@ struct manifest {
     uint8_t sha256[32], chain[32];
     const struct manifest_chunk *chunks;
     size_t chunk_count;
+    const char *signing_key, *signature; /* as read; not written: see signature_add() */
 };
 
 /* Appends the JSON and a newline. */

@@ -161,6 +161,8 @@ static int read_who(const json_t *root, struct manifest *manifest, struct error 
         {"signal", &manifest->signal},
         {"message", &manifest->message},
         {"damaged", &manifest->damaged},
+        {"signing_key", &manifest->signing_key},
+        {"signature", &manifest->signature},
     };
     for (size_t i = 0; !rc && i < sizeof(members) / sizeof(members[0]); i++)
         rc = get_text(root, members[i].name, false, members[i].text, error);

@@ -39,6 +39,12 @@ __attribute__((warn_unused_result)) int seal_worker_new(int level, struct seal_w
                                                         struct error *error);
 void seal_worker_free(struct seal_worker *worker);
 
+/* Manifests to come are signed with the private key in this file (signature.h); "": they are not.
+ * The file is read for each: when it cannot be used, a recording is not completed without it, and
+ * sealer_run() says why. */
+__attribute__((warn_unused_result)) int
+seal_worker_sign_with(struct seal_worker *worker, const char *path, struct error *error);
+
 /* Sets the level of the chunks to come by what waits to be sealed in all, in bytes of journals:
  * better compression while the worker keeps up, faster the further it is behind. */
 void seal_worker_behind(struct seal_worker *worker, uint64_t backlog);

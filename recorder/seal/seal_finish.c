@@ -9,6 +9,7 @@
 #include "recorder/seal/chain.h"
 #include "recorder/seal/seal_transfer.h"
 #include "recorder/seal/sealer.h"
+#include "recorder/seal/signature.h"
 
 /* The file read once more from start to end: for its hash, and to see that the disk has what we
  * wrote. */
@@ -175,11 +176,13 @@ static int keep_damaged_journal(struct sealer *sealer, struct error *error)
 }
 
 static int write_manifest(struct sealer *sealer, const struct manifest *manifest,
-                          struct error *error)
+                          const struct signing_key *key, struct error *error)
 {
     char name[SPOOL_NAME_SIZE];
     struct buffer out = BUFFER_INIT(MANIFEST_MAX_SIZE);
     int rc = manifest_write(manifest, &out, error);
+    if (!rc && key)
+        rc = signature_add(key, &out, error);
     spool_name(name, sealer->id, SPOOL_MANIFEST_SUFFIX);
     if (!rc)
         rc = file_write_atomic(spool_area(sealer->spool, SPOOL_SEALED), name, out.data, out.length,
@@ -220,10 +223,15 @@ static int complete_file(struct sealer *sealer, struct seal_worker *worker, int 
 int sealer_finish(struct sealer *sealer, struct seal_worker *worker, struct error *error)
 {
     struct manifest_chunk *chunks = NULL;
+    struct signing_key *key = NULL;
     int cast = -1, log = -1;
     int rc = seal_transfer_open(sealer, error);
     if (rc)
         return rc;
+    if (worker->signing_key && signing_key_load(worker->signing_key, &key, error)) {
+        error_prefix(error, "its manifest cannot be signed");
+        return error ? error->code : ERR_INVALID;
+    }
     struct manifest manifest = describe(sealer, journal_reader_meta(sealer->reader));
     rc = sealer_file(sealer, SPOOL_CAST_SUFFIX, O_RDWR, &cast, error);
     if (!rc)
@@ -233,7 +241,7 @@ int sealer_finish(struct sealer *sealer, struct seal_worker *worker, struct erro
     if (!rc)
         rc = keep_damaged_journal(sealer, error);
     if (!rc)
-        rc = write_manifest(sealer, &manifest, error);
+        rc = write_manifest(sealer, &manifest, key, error);
     if (!rc)
         rc = sealer_clean(sealer, error);
     if (!rc)
@@ -242,6 +250,7 @@ int sealer_finish(struct sealer *sealer, struct seal_worker *worker, struct erro
         close(cast);
     if (log >= 0)
         close(log);
+    signing_key_free(key);
     free(chunks);
     return rc;
 }

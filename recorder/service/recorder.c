@@ -92,7 +92,11 @@ static int open_parts(struct recorder *recorder, struct error *error)
 {
     const struct sealing_options options = {on_complete, on_quarantine, recorder, &recorder->stop};
     const struct uploader_options upload = {0};
+    struct settings *settings = settings_watch_get(recorder->settings, NULL);
     int rc = sealing_new(recorder->spool, recorder->clock, &options, &recorder->sealing, error);
+    if (!rc)
+        rc = sealing_sign_with(recorder->sealing, settings_signing_key(settings), error);
+    settings_unref(settings);
     if (!rc)
         rc = sealing_orphans(recorder->sealing, error);
     if (!rc)
@@ -163,7 +167,11 @@ static void scan_if_due(struct recorder *recorder, int64_t now)
 static void check_settings(struct recorder *recorder)
 {
     struct error error = ERROR_INIT;
-    settings_unref(settings_watch_get(recorder->settings, &error));
+    struct settings *settings = settings_watch_get(recorder->settings, &error);
+    struct error *why = error.code ? NULL : &error;
+    /* What fails here for lack of memory is tried again in a second, and the key before stays. */
+    (void)!sealing_sign_with(recorder->sealing, settings_signing_key(settings), why);
+    settings_unref(settings);
     if (strcmp(error.text, recorder->settings_error.text) == 0)
         return;
     if (error.code)

@@ -86,7 +86,11 @@ static int seal_and_upload(struct once *once, struct spool *spool, struct settin
     const atomic_bool stop = false;
     const struct sealing_options options = {on_complete, on_quarantine, once, &stop};
     struct sealing *sealing = NULL;
+    struct settings *now = settings_watch_get(settings, NULL);
     int rc = sealing_new(spool, clock, &options, &sealing, error);
+    if (!rc)
+        rc = sealing_sign_with(sealing, settings_signing_key(now), error);
+    settings_unref(now);
     if (!rc)
         rc = sealing_orphans(sealing, error);
     if (!rc)

@@ -38,6 +38,11 @@ int sealing_new(struct spool *spool, const struct clock *clock,
     return rc;
 }
 
+int sealing_sign_with(struct sealing *sealing, const char *path, struct error *error)
+{
+    return seal_worker_sign_with(sealing->worker, path, error);
+}
+
 static size_t find(const struct sealing *sealing, const char *id)
 {
     size_t low = 0, high = sealing->count;

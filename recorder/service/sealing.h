@@ -28,6 +28,10 @@ __attribute__((warn_unused_result)) int sealing_new(struct spool *spool, const s
                                                     const struct sealing_options *options,
                                                     struct sealing **sealing, struct error *error);
 
+/* Recordings completed from now on are signed with the key in this file; "": they are not. */
+__attribute__((warn_unused_result)) int sealing_sign_with(struct sealing *sealing, const char *path,
+                                                          struct error *error);
+
 /* Begins to follow this journal, or all journals that are there. Known ones are left alone. */
 __attribute__((warn_unused_result)) int sealing_add(struct sealing *sealing, const char *id);
 __attribute__((warn_unused_result)) int sealing_scan(struct sealing *sealing, struct error *error);

@@ -43,6 +43,11 @@ int settings_cast_version(const struct settings *settings)
     return settings->top.cast_version;
 }
 
+const char *settings_signing_key(const struct settings *settings)
+{
+    return settings->top.signing_key;
+}
+
 const struct organization_settings *settings_organization(const struct settings *settings,
                                                           const char *name)
 {

@@ -6,6 +6,7 @@
  *       "version": 1,
  *       "spool": "/var/spool/castbucket",
  *       "cast_version": 2,
+ *       "signing_key": "/etc/castbucket/signing.pem",
  *       "organizations": {
  *         "acme": {"storage": {"type": "aws-s3", "bucket": "acme-recordings",
  *                              "role_arn": "arn:aws:iam::123456789012:role/recordings",
@@ -93,7 +94,8 @@ struct settings *settings_ref(struct settings *settings); /* any thread */
 void settings_unref(struct settings *settings);           /* any thread; NULL does nothing */
 
 const char *settings_spool(const struct settings *settings);
-int settings_cast_version(const struct settings *settings); /* 2 or 3 */
+int settings_cast_version(const struct settings *settings);        /* 2 or 3 */
+const char *settings_signing_key(const struct settings *settings); /* a path, or "" */
 
 /* NULL when there is none of that name. Live as long as the settings. */
 const struct organization_settings *settings_organization(const struct settings *settings,

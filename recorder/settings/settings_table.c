@@ -15,6 +15,8 @@ static const struct settings_key top_keys[] = {
      offsetof(struct settings_top, spool), ANY, SETTINGS_HELP_SPOOL},
     {"cast_version", SETTINGS_NUMBER, "2|3", "2", NULL, offsetof(struct settings_top, cast_version),
      ANY, SETTINGS_HELP_CAST_VERSION},
+    {"signing_key", SETTINGS_STRING, "FILE", "", settings_check_path,
+     offsetof(struct settings_top, signing_key), ANY, SETTINGS_HELP_SIGNING_KEY},
 };
 
 #define STORAGE(member) offsetof(struct storage_settings, member)

@@ -35,6 +35,7 @@ struct settings_top {
     int version;
     const char *spool;
     int cast_version;
+    const char *signing_key;
 };
 
 /* A socket as the file has it: its organization by name. */
@@ -69,6 +70,8 @@ void settings_choice_name(const char *values, int position, char *name, size_t s
 /* Help texts that the command line's options share with the file's keys. */
 #define SETTINGS_HELP_SPOOL "directory where recordings wait until they are stored"
 #define SETTINGS_HELP_CAST_VERSION "asciicast version of new recordings; every player reads 2"
+#define SETTINGS_HELP_SIGNING_KEY                                                                  \
+    "private Ed25519 key, PEM, that manifests are signed with; only the recorder may read it"
 #define SETTINGS_HELP_TYPE "kind of storage"
 #define SETTINGS_HELP_BUCKET "name of the organization's bucket"
 #define SETTINGS_HELP_ROLE_ARN "role of the organization that is assumed to reach the bucket"

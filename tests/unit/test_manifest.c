@@ -177,7 +177,7 @@ static void unknown_members_are_ignored(void **state)
 {
     (void)state;
     static const char text[] =
-        "{\"signature\":{\"alg\":\"x\"},\"format\":\"castbucket-manifest\",\"version\":1,"
+        "{\"later\":{\"alg\":\"x\"},\"format\":\"castbucket-manifest\",\"version\":1,"
         "\"id\":\"" ID "\",\"started\":\"2026-11-23T20:22:01Z\",\"duration\":0,\"cast_version\":3,"
         "\"end\":\"lost\",\"output_bytes\":0,\"input_bytes\":0,\"lost_bytes\":0,\"cast_bytes\":0,"
         "\"size\":0,\"sha256\":\"" ZEROS "\",\"chain\":\"" ZEROS "\",\"chunks\":[]}";
