@@ -2,12 +2,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "recorder/base/clock.h"
 #include "recorder/cast/cast_encoder.h"
 #include "recorder/cli/commands.h"
 #include "recorder/cli/output_file.h"
+#include "recorder/cli/progress.h"
 #include "recorder/cli/recording_operand.h"
-#include "recorder/cli/show.h"
 
 static const struct cli_option options[] = {
     {"org", 0, "ORG", "the organization (required unless ID is a file)"},
@@ -22,7 +21,6 @@ static const struct cli_option options[] = {
     {0},
 };
 
-#define PROGRESS_NS (NS_PER_SECOND / 5)
 #define ALL_OUTPUT (-1)
 
 struct get {
@@ -31,32 +29,13 @@ struct get {
     struct output_file output;
     struct error error;
     int stream; /* enum cast_stream, or ALL_OUTPUT */
-    bool progress, progress_shown;
-    int64_t progress_ns;
+    struct progress progress;
 };
 
 static void show_progress(struct get *get)
 {
-    int64_t at = clock_monotonic_ns(&clock_system);
-    if (!get->progress || at - get->progress_ns < PROGRESS_NS)
-        return;
-    char done[SHOW_NUMBER_SIZE], all[SHOW_NUMBER_SIZE] = "?";
-    show_size(done, get->operand.size);
-    if (get->operand.manifest)
-        show_size(all, get->operand.manifest->size);
-    /* The first time is only noted: what is done at once needs no progress. */
-    if (get->progress_ns) {
-        fprintf(stderr, "\r%s of %s\x1b[K", done, all);
-        get->progress_shown = true;
-    }
-    get->progress_ns = at;
-}
-
-static void clear_progress(struct get *get)
-{
-    if (get->progress_shown)
-        fprintf(stderr, "\r\x1b[K");
-    get->progress_shown = false;
+    progress_show(&get->progress, get->operand.size,
+                  get->operand.manifest ? get->operand.manifest->size : 0);
 }
 
 static int write_stored(void *context, const void *data, size_t length)
@@ -132,7 +111,7 @@ static int fetch(struct get *get, bool raw)
 {
     int rc = raw ? recording_decode(&get->operand.source, look_at_info, write_raw, get, &get->error)
                  : recording_copy(&get->operand.source, write_stored, get, &get->error);
-    clear_progress(get);
+    progress_clear(&get->progress);
     return rc ? rc : recording_operand_verify(get->command, &get->operand, &get->error);
 }
 
@@ -157,7 +136,7 @@ static int fetch_to_file(struct get *get, const char *file, bool raw, bool force
 static int run(const struct cli_command *command, int argc, char **argv)
 {
     struct cli_arguments arguments;
-    struct get get = {.command = command, .progress = isatty(STDERR_FILENO)};
+    struct get get = {.command = command, .progress = progress_begin()};
     char fallback[64];
     int rc = cli_parse(command, argc, argv, 1, 1, &arguments);
     if (rc >= 0)

@@ -1,21 +1,27 @@
 /* The commands that set one key at the top of the file. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "recorder/cli/command_settings.h"
 #include "recorder/cli/commands.h"
+#include "recorder/seal/signature.h"
 #include "recorder/settings/settings_edit.h"
 
 static const struct cli_option no_options[] = {{0}};
 
 struct edit {
     const char *key;
-    json_t *value; /* owned until it is in the tree */
+    json_t *value; /* owned until it is in the tree; "" takes the key away */
 };
 
 static int change(void *context, json_t *root, struct error *error)
 {
     struct edit *edit = context;
+    if (json_string_length(edit->value) == 0 && json_is_string(edit->value)) {
+        json_object_del(root, edit->key);
+        return 0;
+    }
     return settings_edit_set(root, edit->key, json_incref(edit->value), error);
 }
 
@@ -53,6 +59,60 @@ static int run_cast_version(const struct cli_command *command, int argc, char **
         return cli_usage_error(command, "'%s' is not one of 2|3", version);
     return set(command, &arguments, "cast_version", json_integer(atoi(version)));
 }
+
+/* The key of the settings' file, made first if that is asked for, and then tried. */
+static int look_at_key(const struct cli_command *command, const char *path, bool generate)
+{
+    struct signing_key *key;
+    struct error error = ERROR_INIT;
+    int rc = generate ? signing_key_generate(path, &key, &error)
+                      : signing_key_load(path, &key, &error);
+    if (rc)
+        return cli_fail(command, &error);
+    printf("%s %s\n", signing_key_id(key), path);
+    if (generate)
+        printf("its public part, for those who verify, is in %s.pub\n", path);
+    signing_key_free(key);
+    return -1;
+}
+
+static const struct cli_option signing_key_options[] = {
+    {"generate", 0, NULL, "make a new key in FILE, and its public part in FILE.pub"},
+    {"remove", 0, NULL, "sign no more"},
+    {0},
+};
+
+static int run_signing_key(const struct cli_command *command, int argc, char **argv)
+{
+    struct cli_arguments arguments;
+    int rc = cli_parse(command, argc, argv, 0, 1, &arguments);
+    if (rc < 0)
+        rc = settings_check_words(command, &arguments);
+    if (rc >= 0)
+        return rc;
+    bool removes = cli_value(command, &arguments, "remove") != NULL;
+    bool generate = cli_value(command, &arguments, "generate") != NULL;
+    const char *path = arguments.operand_count ? arguments.operand[0] : "";
+    if (removes == (arguments.operand_count > 0) || (removes && generate))
+        return cli_usage_error(command, "give either FILE or --remove");
+    if (!removes && path[0] != '/')
+        return cli_usage_error(command, "'%s' must be an absolute path", path);
+    if (!removes)
+        rc = look_at_key(command, path, generate);
+    return rc >= 0 ? rc : set(command, &arguments, "signing_key", json_string(path));
+}
+
+const struct cli_command cli_settings_signing_key = {
+    "settings signing-key",
+    "[FILE]",
+    "Sets the key that manifests of new recordings are signed with.",
+    "FILE is an Ed25519 private key in PEM without a password, such as openssl genpkey -algorithm "
+    "ed25519 makes; only the recorder may be able to read it. Prints the key's id. Once it is "
+    "set, a recording is not completed without it: when the file cannot be read, recordings wait "
+    "and the recorder says why.",
+    signing_key_options,
+    run_signing_key,
+};
 
 const struct cli_command cli_settings_spool = {
     "settings spool",

@@ -27,7 +27,8 @@ static int open_file(const char *word, struct recording_operand *operand)
 /* A recording can be read without its manifest; it only cannot be verified. */
 static int read_manifest(struct recording_operand *operand, struct error *error)
 {
-    int rc = recording_manifest(operand->opened.store, operand->key, &operand->manifest, error);
+    int rc = recording_manifest(operand->opened.store, operand->key, &operand->manifest,
+                                &operand->manifest_text, error);
     if (rc != ERR_DAMAGED && rc != ERR_LIMIT)
         return rc == ERR_NOT_FOUND ? 0 : rc;
     error_prefix(error, "%s%s", store_url(operand->opened.store), operand->key);
@@ -42,7 +43,7 @@ int recording_operand_open(const struct cli_command *command, const char *settin
 {
     struct error error = ERROR_INIT;
     bool is_manifest;
-    *operand = (struct recording_operand){0};
+    *operand = (struct recording_operand){.manifest_text = BUFFER_INIT(MANIFEST_MAX_SIZE)};
     if (strcmp(word, "-") == 0 || is_file(word, organization))
         return open_file(word, operand);
     if (!organization)
@@ -102,6 +103,7 @@ void recording_operand_close(struct recording_operand *operand)
 {
     sha256_free(&operand->digest);
     manifest_free(operand->manifest);
+    buffer_free(&operand->manifest_text);
     operand->manifest = NULL;
     close_store(&operand->opened);
 }

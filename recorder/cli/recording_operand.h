@@ -14,6 +14,7 @@ struct recording_operand {
     char key[KEY_SIZE];
     char id[37];
     struct manifest *manifest;   /* NULL: a file, or none is there yet, or: */
+    struct buffer manifest_text; /* its bytes */
     struct error manifest_error; /* why it cannot be used */
     struct recording_source source;
     struct sha256 digest; /* of what passed through `source` */

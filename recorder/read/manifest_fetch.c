@@ -47,7 +47,7 @@ static void fetch_one(const struct manifest_fetch *fetch, const struct listing_e
         error_set(why, ERR_LIMIT, "the manifest is larger than %zu bytes", MANIFEST_MAX_SIZE);
         return;
     }
-    int rc = recording_manifest(fetch->store, entry->key, manifest, why);
+    int rc = recording_manifest(fetch->store, entry->key, manifest, NULL, why);
     why->code = rc;
 }
 

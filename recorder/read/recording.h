@@ -2,6 +2,7 @@
 #ifndef CASTBUCKET_READ_RECORDING_H
 #define CASTBUCKET_READ_RECORDING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "recorder/base/error.h"
@@ -40,10 +41,18 @@ __attribute__((warn_unused_result)) int recording_find(struct store *store,
                                                        struct error *error);
 
 /* Fetches the manifest beside a recording and compares it with the key. ERR_NOT_FOUND: there is
- * none (yet). ERR_DAMAGED: unreadable, or it is another recording's. Free with manifest_free(). */
+ * none (yet). ERR_DAMAGED: unreadable, or it is another recording's. Free with manifest_free().
+ * `text` (may be NULL) gets its bytes. */
 __attribute__((warn_unused_result)) int recording_manifest(struct store *store, const char *key,
                                                            struct manifest **manifest,
+                                                           struct buffer *text,
                                                            struct error *error);
+
+/* The same of a local file, which is compared with nothing. ERR_NOT_FOUND: there is none. */
+__attribute__((warn_unused_result)) int recording_manifest_file(const char *path,
+                                                                struct manifest **manifest,
+                                                                struct buffer *text,
+                                                                struct error *error);
 
 /* A source of the .cast.gz's bytes: a store's object or a local file (.cast.gz or plain .cast). */
 struct recording_source {
@@ -69,5 +78,41 @@ __attribute__((warn_unused_result)) int
 recording_decode(const struct recording_source *source,
                  int (*on_info)(void *context, const struct cast_info *info),
                  cast_event_fn *on_event, void *context, struct error *error);
+
+/* A stretch of a recording that is not as it was recorded. */
+struct recording_fault {
+    enum recording_fault_kind {
+        RECORDING_MISSING, /* it is not there */
+        RECORDING_CHANGED, /* other bytes are in its place */
+        RECORDING_EXTRA,   /* more bytes follow than were recorded */
+        RECORDING_FRAME,   /* gzip's own bytes around the chunks are others; all chunks are whole */
+    } kind;
+    uint64_t offset, size;  /* in the .cast.gz, as it was recorded */
+    size_t chunk, chunks;   /* the first, and how many; none of RECORDING_EXTRA and _FRAME */
+    int64_t from_ns, to_ns; /* of the session; the same when there are no chunks */
+};
+
+struct recording_verdict {
+    uint64_t size;    /* of what is stored */
+    size_t chunks;    /* that are whole */
+    size_t faults;    /* reported */
+    bool chain_fits;  /* the manifest's chain is that of its chunks */
+    bool header_fits; /* the cast says that it is this session's; true when it cannot be read */
+    bool there;       /* the recording itself is there */
+};
+
+/* Compares all stored bytes with the manifest. `on_fault` is called for each fault, in order, when
+ * all was read, and `on_progress` (may be NULL) with the bytes read so far. What is wrong with the
+ * recording is no error: it is in the verdict; all is well when there are no faults and all that
+ * has to fit does. */
+__attribute__((warn_unused_result)) int
+recording_verify(const struct recording_source *source, const struct manifest *manifest,
+                 void (*on_fault)(void *context, const struct recording_fault *fault),
+                 void (*on_progress)(void *context, uint64_t bytes), void *context,
+                 struct recording_verdict *verdict, struct error *error);
+
+/* The size of what is stored. ERR_NOT_FOUND. */
+__attribute__((warn_unused_result)) int recording_size(const struct recording_source *source,
+                                                       uint64_t *size, struct error *error);
 
 #endif

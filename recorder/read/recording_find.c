@@ -12,6 +12,7 @@ struct search {
     const char *id;
     size_t length;
     char key[KEY_SIZE];
+    char last[ID_SIZE]; /* the id found last: a recording and its manifest are one */
     size_t found;
     char named[MAX_NAMED * (ID_SIZE + 1)];
     struct error *error;
@@ -23,13 +24,15 @@ static int look(void *context, const char *key, uint64_t size)
     char id[ID_SIZE];
     bool is_manifest;
     (void)size;
-    if (!key_parse(key, id, &is_manifest) || is_manifest ||
-        strncmp(id, search->id, search->length) != 0)
+    if (!key_parse(key, id, &is_manifest) || strncmp(id, search->id, search->length) != 0 ||
+        strcmp(id, search->last) == 0)
         return 0;
-    if (strlen(key) >= sizeof(search->key))
+    size_t stem = strlen(key) - strlen(is_manifest ? KEY_MANIFEST_SUFFIX : KEY_CAST_SUFFIX);
+    if (stem + strlen(KEY_CAST_SUFFIX) >= sizeof(search->key))
         return error_set(search->error, ERR_INVALID, "the key of %s is too long", id);
     if (search->found == 0)
-        snprintf(search->key, sizeof(search->key), "%s", key);
+        snprintf(search->key, sizeof(search->key), "%.*s%s", (int)stem, key, KEY_CAST_SUFFIX);
+    memcpy(search->last, id, ID_SIZE);
     if (search->found < MAX_NAMED) {
         size_t used = strlen(search->named);
         snprintf(search->named + used, sizeof(search->named) - used, " %s", id);

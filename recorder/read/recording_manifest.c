@@ -1,6 +1,8 @@
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "recorder/base/file.h"
 #include "recorder/read/recording.h"
 #include "recorder/read/source.h"
 #include "recorder/store/key.h"
@@ -21,8 +23,28 @@ static int compare_with_key(struct store *store, const char *key, const struct m
                      expected);
 }
 
+static int parse(const struct buffer *text, struct manifest **manifest, struct error *error)
+{
+    int rc = manifest_read(text->data ? text->data : "", text->length, manifest, error);
+    if (!rc)
+        return 0;
+    if (rc == ERR_INVALID)
+        rc = ERR_DAMAGED;
+    if (error)
+        error->code = rc;
+    error_prefix(error, "the manifest is unreadable");
+    return rc;
+}
+
+int recording_manifest_file(const char *path, struct manifest **manifest, struct buffer *text,
+                            struct error *error)
+{
+    int rc = file_read(AT_FDCWD, path, text, error);
+    return rc ? rc : parse(text, manifest, error);
+}
+
 int recording_manifest(struct store *store, const char *key, struct manifest **manifest,
-                       struct error *error)
+                       struct buffer *wanted, struct error *error)
 {
     size_t stem = strlen(key), suffix = strlen(KEY_CAST_SUFFIX);
     char name[KEY_SIZE];
@@ -32,20 +54,13 @@ int recording_manifest(struct store *store, const char *key, struct manifest **m
     stem -= suffix;
     snprintf(name, sizeof(name), "%.*s%s", (int)stem, key, KEY_MANIFEST_SUFFIX);
 
-    struct buffer text = BUFFER_INIT(MANIFEST_MAX_SIZE);
+    struct buffer own = BUFFER_INIT(MANIFEST_MAX_SIZE), *text = wanted ? wanted : &own;
     struct manifest *read = NULL;
-    int rc = source_read_object(store, name, &text, error);
+    int rc = source_read_object(store, name, text, error);
+    if (!rc)
+        rc = parse(text, &read, error);
     if (rc)
         goto out;
-    rc = manifest_read(text.data ? text.data : "", text.length, &read, error);
-    if (rc) {
-        if (rc == ERR_INVALID)
-            rc = ERR_DAMAGED;
-        if (error)
-            error->code = rc;
-        error_prefix(error, "the manifest is unreadable");
-        goto out;
-    }
     rc = compare_with_key(store, key, read, error);
     if (rc)
         goto out;
@@ -53,6 +68,6 @@ int recording_manifest(struct store *store, const char *key, struct manifest **m
     read = NULL;
 out:
     manifest_free(read);
-    buffer_free(&text);
+    buffer_free(&own);
     return rc;
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -163,6 +164,17 @@ static int read_object(const struct recording_source *source,
     }
     buffer_free(&buffer);
     return rc;
+}
+
+int recording_size(const struct recording_source *source, uint64_t *size, struct error *error)
+{
+    struct stat info;
+    if (source->store)
+        return object_size(source, size, error);
+    if (stat(source->path, &info))
+        return error_system(error, "cannot look at %s", source->path);
+    *size = (uint64_t)info.st_size;
+    return 0;
 }
 
 int source_read(const struct recording_source *source,
