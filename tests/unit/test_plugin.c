@@ -148,6 +148,9 @@ static bool there(const char *name)
 
 static struct recording_answer answer;
 
+static uint32_t kind = RECORDING_EXEC;
+static const char *command = "id";
+
 static struct recording_session *open_session(const char *socket, bool terminal)
 {
     struct recording_session *session = NULL;
@@ -159,10 +162,10 @@ static struct recording_session *open_session(const char *socket, bool terminal)
         .target_user = "root",
         .target_address = "10.0.0.1:22",
         .client_address = "10.0.0.2:5555",
-        .command = "id",
+        .command = command,
         .term = "xterm",
         .connection_id = "c-1",
-        .kind = RECORDING_EXEC,
+        .kind = kind,
         .has_terminal = terminal,
         .columns = 80,
         .rows = 24,
@@ -394,6 +397,42 @@ static void input_without_a_terminal_is_recorded_as_it_is(void **state)
     expect(reader, JOURNAL_INPUT, "data");
     close_session(session, 0);
     expect_end(reader, 0);
+}
+
+/* The requests of a transfer are what the person's side sends: the setting is about typing. */
+static void both_directions_of_a_transfer_are_journaled_as_they_are(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t kind;
+        const char *command, *transfer, *socket;
+        bool terminal;
+    } cases[] = {
+        {RECORDING_SUBSYSTEM, "sftp", "sftp", "web-1", false},
+        {RECORDING_EXEC, "scp -t /srv", "scp-to", "web-1", false},
+        {RECORDING_EXEC, "scp -f /srv/x", "scp-from", "keys", false},
+        {RECORDING_EXEC, "scp -t /srv", "", "web-1", true},
+        {RECORDING_EXEC, "sftp", "", "web-1", false},
+        {RECORDING_SHELL, NULL, "", "web-1", false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        kind = cases[i].kind;
+        command = cases[i].command;
+        struct recording_session *session = open_session(cases[i].socket, cases[i].terminal);
+        kind = RECORDING_EXEC;
+        command = "id";
+        assert_non_null(session);
+        assert_int_equal(plugin->input(session, "asked", 5), RECORDING_CONTINUE);
+        assert_int_equal(out(session, "answered"), RECORDING_CONTINUE);
+        struct journal_reader *reader = read_back(answer.session_id);
+        assert_string_equal(journal_reader_meta(reader)->transfer, cases[i].transfer);
+        assert_string_equal(journal_reader_meta(reader)->contents, "");
+        if (*cases[i].transfer)
+            expect(reader, JOURNAL_INPUT, "asked");
+        expect(reader, JOURNAL_STDOUT, "answered");
+        close_session(session, 0);
+        expect_end(reader, 0);
+    }
 }
 
 static void input_at_a_terminal_is_masked_unless_it_is_echoed(void **state)
@@ -640,6 +679,7 @@ int main(void)
         TEST(a_socket_with_recording_off_leaves_nothing),
         TEST(sockets_that_are_unknown_are_refused),
         TEST(input_without_a_terminal_is_recorded_as_it_is),
+        TEST(both_directions_of_a_transfer_are_journaled_as_they_are),
         TEST(input_at_a_terminal_is_masked_unless_it_is_echoed),
         TEST(a_full_disk_ends_the_session_when_settings_say_end),
         TEST(a_full_disk_leaves_a_marked_gap_when_settings_say_go_on),

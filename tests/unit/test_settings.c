@@ -26,7 +26,7 @@ static const char complete[] =
     "  \"home\": {\"storage\": {\"type\": \"directory\", \"path\": \"/srv/rec/\"}}},\n"
     " \"sockets\": {\n"
     "  \"web-1\": {\"organization\": \"acme\", \"recording\": false, \"input\": true,\n"
-    "            \"on_failure\": \"continue\"},\n"
+    "            \"transfer_contents\": true, \"on_failure\": \"continue\"},\n"
     "  \"../../x\": {\"organization\": \"home\"}}}\n";
 
 static struct settings *parse(const char *text, struct error *error)
@@ -77,11 +77,13 @@ static void a_complete_file_is_understood(void **state)
     assert_ptr_equal(web->organization, acme);
     assert_false(web->recording);
     assert_true(web->input);
+    assert_true(web->transfer_contents);
     assert_int_equal(web->on_failure, ON_FAILURE_CONTINUE);
     const struct socket_settings *odd = settings_socket(settings, "../../x");
     assert_ptr_equal(odd->organization, home);
     assert_true(odd->recording);
     assert_false(odd->input);
+    assert_false(odd->transfer_contents);
     assert_int_equal(odd->on_failure, ON_FAILURE_END);
     assert_null(settings_socket(settings, "web"));
     assert_null(settings_organization(settings, "web-1"));
