@@ -172,7 +172,8 @@ struct recording_plugin {
     /* Bytes on their way to the person. Any length; 0 does nothing. */
     int (*output)(struct recording_session *session, int stream, const void *data, size_t length);
 
-    /* Bytes on their way from the person. Call always; settings decide whether they are kept. */
+    /* Bytes on their way from the person. Call always, and before forwarding them, so that a
+     * request is recorded before its answer; settings decide whether they are kept. */
     int (*input)(struct recording_session *session, const void *data, size_t length);
 
     /* The person's terminal has a new size. */

@@ -5,6 +5,7 @@
 
 #include "recorder/base/text.h"
 #include "recorder/cli/commands.h"
+#include "recorder/cli/extract_files.h"
 #include "recorder/cli/recording_operand.h"
 #include "recorder/cli/show.h"
 #include "recorder/read/recording.h"
@@ -12,6 +13,7 @@
 static const struct cli_option options[] = {
     {"org", 0, "ORG", "the organization (required unless ID is a file)"},
     {"json", 0, NULL, "print one JSON object a line"},
+    {"extract", 0, "DIR", "write the files into DIR, if the recording has their contents"},
     {0},
 };
 
@@ -20,9 +22,10 @@ static const struct cli_option options[] = {
 struct listing {
     const struct cli_command *command;
     bool json;
-    bool transfer;   /* the recording is one */
-    bool titled;     /* the table's first line is printed */
-    bool unfollowed; /* a part of it was not understood */
+    bool transfer;                 /* the recording is one */
+    bool titled;                   /* the table's first line is printed */
+    bool unfollowed;               /* a part of it was not understood */
+    struct extract_files *extract; /* NULL: not wanted */
     struct error error;
 };
 
@@ -30,7 +33,7 @@ static int take_info(void *context, const struct cast_info *info)
 {
     struct listing *listing = context;
     listing->transfer = *info->transfer;
-    return 0;
+    return listing->extract ? extract_files_begin(listing->extract, info, &listing->error) : 0;
 }
 
 static int cannot_write(struct error *error)
@@ -86,7 +89,7 @@ static int take_event(void *context, const struct cast_event *event, struct erro
     if (event->code == 'm' && strncmp(event->text, NOT_UNDERSTOOD, strlen(NOT_UNDERSTOOD)) == 0)
         listing->unfollowed = true;
     if (event->code != 'f')
-        return 0;
+        return listing->extract ? extract_files_take(listing->extract, event, error) : 0;
     json_t *object = json_loadb(event->text, event->text_length, JSON_ALLOW_NUL, &why);
     int rc;
     if (!json_is_object(object))
@@ -107,6 +110,12 @@ static int list(struct listing *listing, struct recording_operand *operand)
     if (!rc && !listing->transfer)
         rc = error_set(&listing->error, ERR_NOT_FOUND,
                        "this is not the recording of a file transfer; `castbucket play` shows it");
+    uint64_t files = 0;
+    if (!rc && listing->extract) {
+        rc = extract_files_end(listing->extract, &files, &listing->error);
+        fprintf(stderr, "castbucket %s: %llu files were extracted\n", listing->command->name,
+                (unsigned long long)files);
+    }
     if (rc)
         return cli_fail(listing->command, &listing->error);
     if (listing->unfollowed)
@@ -128,8 +137,12 @@ static int run(const struct cli_command *command, int argc, char **argv)
     listing.json = cli_value(command, &arguments, "json") != NULL;
     rc = recording_operand_open(command, arguments.settings, cli_value(command, &arguments, "org"),
                                 arguments.operand[0], &operand);
+    const char *directory = cli_value(command, &arguments, "extract");
+    if (rc < 0 && directory && extract_files_new(directory, &listing.extract, &listing.error))
+        rc = cli_fail(command, &listing.error);
     if (rc < 0)
         rc = list(&listing, &operand);
+    extract_files_free(listing.extract);
     recording_operand_close(&operand);
     return rc;
 }
@@ -139,7 +152,9 @@ const struct cli_command cli_transfers = {
     "ID",
     "Lists what a recorded file transfer did to which file.",
     "Of sftp and scp each file that was put or got with its bytes and their SHA-256, and each "
-    "rename, removal and other change, with its result; of rsync and git what went each way. ID "
+    "rename, removal and other change, with its result; of rsync and git what went each way. "
+    "--extract makes a file of each that passed, named by its number, what was done and its name; "
+    "the socket's transfer_contents must have been on. ID "
     "may be the beginning of an id, at least 8 characters, or a local file: a word with a slash or "
     "ending in .cast or .cast.gz, or - for standard input.",
     options,

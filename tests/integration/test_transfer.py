@@ -251,6 +251,14 @@ def test_contents_are_kept_where_the_socket_says_so(shell):
     assert entry["transfer"]["contents"] and len(files(shell.told(entry))) == 2
     shown = shell.lab.must("play", entry["id"], "--org", "acme", "--speed", "max")
     assert shown.startswith("put ") and len(shown.splitlines()) == 2
+    folder = os.path.join(shell.lab.directory, "extracted")
+    words = ["transfers", entry["id"], "--org", "acme", "--extract", folder]
+    shell.lab.must(*words)
+    assert sorted(os.listdir(folder)) == ["000001-put-large", "000002-get-large"]
+    for name in os.listdir(folder):
+        assert hash_of(folder, name) == hash_of(shell.here, "large")
+    again = shell.lab.castbucket(*words)
+    assert again.returncode == 1 and "000001-put-large: File exists" in again.stderr
 
 
 def test_a_stream_that_is_not_what_it_says_is_recorded_whole(way):
@@ -286,6 +294,9 @@ def test_people_see_what_happened_in_any_player(shell):
     done = shell.lab.castbucket("get", entry["id"], "--org", "acme", "--raw")
     assert (done.stdout, done.returncode) == ("", 0)
     assert "whose bytes were not kept" in done.stderr
+    done = shell.lab.castbucket("transfers", entry["id"], "--org", "acme", "--extract",
+                                os.path.join(shell.lab.directory, "extracted"))
+    assert done.returncode == 1 and "transfer_contents was off" in done.stderr
     table = shell.lab.must("transfers", entry["id"], "--org", "acme")
     assert hash_here in table and "%s/one" % shell.there in table
     assert "[sftp: 10 B in, 0 B out] sftp" in shell.lab.must("ls", "--org", "acme")
