@@ -24,6 +24,7 @@
 #include "recorder/base/id.h"
 #include "recorder/base/log.h"
 #include "recorder/cast/cast_decoder.h"
+#include "recorder/journal/journal.h"
 #include "recorder/seal/manifest.h"
 #include "recorder/seal/seal.h"
 #include "recorder/settings/settings_edit.h"
@@ -429,6 +430,86 @@ static bool a_sealing(void)
     return failed;
 }
 
+#define TRANSFER_ID "019ab1c2-d3e4-7f56-8901-23456789abcd"
+
+/* A file put by sftp, the first half of it sealed: what is sealed next starts in its middle. */
+static bool transfer(const char *unused)
+{
+    static const struct {
+        enum journal_type type;
+        size_t length;
+        const char *bytes;
+    } passed[] = {
+        {JOURNAL_INPUT, 9, "\0\0\0\5\1\0\0\0\3"},
+        {JOURNAL_STDOUT, 9, "\0\0\0\5\2\0\0\0\3"},
+        {JOURNAL_INPUT, 22, "\0\0\0\x12\3\0\0\0\1\0\0\0\1f\0\0\0\x1a\0\0\0\0"},
+        {JOURNAL_STDOUT, 14, "\0\0\0\x0a\x66\0\0\0\1\0\0\0\1h"},
+        {JOURNAL_INPUT, 28, "\0\0\0\x1b\6\0\0\0\2\0\0\0\1h\0\0\0\0\0\0\0\0\0\0\0\5he"},
+        {JOURNAL_INPUT, 3, "llo"},
+        {JOURNAL_STDOUT, 13, "\0\0\0\x09\x65\0\0\0\2\0\0\0\0"},
+        {JOURNAL_INPUT, 14, "\0\0\0\x0a\4\0\0\0\3\0\0\0\1h"},
+        {JOURNAL_STDOUT, 13, "\0\0\0\x09\x65\0\0\0\3\0\0\0\0"},
+    };
+    const struct journal_meta meta = {.id = TRANSFER_ID,
+                                      .organization = "acme",
+                                      .socket = "end",
+                                      .user = "alice",
+                                      .command = "sftp",
+                                      .kind = JOURNAL_SUBSYSTEM,
+                                      .cast_version = 2,
+                                      .transfer = "sftp"};
+    const struct journal_end end = {.kind = JOURNAL_EXITED, .signal = "", .message = ""};
+    struct journal *journal;
+    struct error error = ERROR_INIT;
+    (void)unused;
+    assert_int_equal(journal_create(spool_area(spool, SPOOL_JOURNALS),
+                                    TRANSFER_ID SPOOL_JOURNAL_SUFFIX, &meta, &clock_system,
+                                    &journal, NULL),
+                     0);
+    for (size_t i = 0; i < sizeof(passed) / sizeof(*passed); i++) {
+        assert_int_equal(
+            journal_append(journal, passed[i].type, passed[i].bytes, passed[i].length, NULL), 0);
+        if (i == 4)
+            assert_int_equal(seal_all(&error), 1);
+    }
+    assert_int_equal(journal_end(journal, &end, NULL), 0);
+    journal_free(journal);
+    return true;
+}
+
+static bool a_sealing_of_a_transfer(void)
+{
+    struct error error = ERROR_INIT;
+    struct buffer text = BUFFER_INIT(1 << 20);
+    struct manifest *manifest;
+    int rc = seal_all(&error);
+    bool failed = fault_disarm();
+    if (rc == ERR_DAMAGED)
+        fail_msg("it would go to quarantine after %s: %s", fault_name(), error.text);
+    if (rc < 0)
+        assert_true(strlen(error.text) > 0 && failed);
+    assert_int_equal(spool_lock(spool, &error), 0);
+    if (seal_all(&error))
+        fail_msg("it is not mended: %s", error.text);
+    assert_int_equal(
+        file_read(spool_area(spool, SPOOL_SEALED), TRANSFER_ID SPOOL_MANIFEST_SUFFIX, &text, NULL),
+        0);
+    assert_int_equal(manifest_read(text.data, text.length, &manifest, NULL), 0);
+    assert_int_equal(manifest->transfer.operations, 1);
+    assert_int_equal(manifest->transfer.put_bytes, 5);
+    assert_true(manifest->transfer.understood);
+    /* The hash of "hello". */
+    assert_non_null(strstr(text.data, "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362"));
+    manifest_free(manifest);
+    buffer_free(&text);
+    empty(spool_folder);
+    spool_free(spool);
+    assert_int_equal(spool_open(spool_folder, &spool, &error), 0);
+    return failed;
+}
+
+static bool (*prepare)(const char *socket) = session;
+
 /* The session is recorded first, with nothing failing. */
 static void torture_prepared(enum fault_kind kind, int number, bool sealed, scenario *one)
 {
@@ -437,7 +518,7 @@ static void torture_prepared(enum fault_kind kind, int number, bool sealed, scen
         bool failed = true;
         for (unsigned long n = 0; failed && n < MOST; n++, runs++) {
             struct error error = ERROR_INIT;
-            assert_true(session("end"));
+            assert_true(prepare("end"));
             if (sealed)
                 assert_int_equal(seal_all(&error), 0);
             int before = descriptors();
@@ -463,6 +544,16 @@ static void each_system_call_of_sealing_may_fail(void **state)
     (void)state;
     torture_prepared(FAULT_FILES, EIO, false, a_sealing);
     torture_prepared(FAULT_FILES, ENOSPC, false, a_sealing);
+}
+
+static void each_call_of_sealing_a_transfer_may_fail(void **state)
+{
+    (void)state;
+    prepare = transfer;
+    torture_prepared(FAULT_MEMORY, ENOMEM, false, a_sealing_of_a_transfer);
+    torture_prepared(FAULT_FILES, EIO, false, a_sealing_of_a_transfer);
+    torture_prepared(FAULT_FILES, ENOSPC, false, a_sealing_of_a_transfer);
+    prepare = session;
 }
 
 static bool an_upload(void)
@@ -599,6 +690,7 @@ int main(void)
         TEST(each_system_call_of_a_session_may_fail),
         TEST(each_allocation_of_sealing_may_fail),
         TEST(each_system_call_of_sealing_may_fail),
+        TEST(each_call_of_sealing_a_transfer_may_fail),
         TEST(each_allocation_of_an_upload_may_fail),
         TEST(each_system_call_of_an_upload_may_fail),
         TEST(what_goes_to_quarantine_gets_there),
