@@ -201,14 +201,19 @@ def test_rsync_and_git_are_told_by_bytes_and_hash(way):
     assert entries[0]["transfer"]["put_bytes"] > 700000
 
 
-def interrupted(way, *words, until):
-    """A client at 4 Mbit/s that is killed when `until` holds."""
+def slow_sftp(way, kilobits, *batch):
     client = subprocess.Popen(
-        ["sftp", "-F", way.config, "-l", "8000", "-b", "-", "web-1"], stdin=subprocess.PIPE,
+        ["sftp", "-F", way.config, "-l", str(kilobits), "-b", "-", "web-1"], stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=way.here,
         env=environment(HOME=way.lab.directory), preexec_fn=die_with_parent)
-    client.stdin.write(" ".join(words).encode() + b"\n")
+    client.stdin.write("\n".join(batch).encode() + b"\n")
     client.stdin.close()
+    return client
+
+
+def interrupted(way, *words, until):
+    """A client at 8 Mbit/s that is killed when `until` holds."""
+    client = slow_sftp(way, 8000, " ".join(words))
     wait_until(until, what="a part of the file")
     client.send_signal(signal.SIGKILL)
     client.wait()
@@ -304,13 +309,8 @@ def test_people_see_what_happened_in_any_player(shell):
 
 def test_recorders_killed_in_the_middle_of_a_file_change_nothing(shell):
     hash_here = make(shell.here, "large", 6000000)
-    client = subprocess.Popen(
-        ["sftp", "-F", shell.config, "-l", "30000", "-b", "-", "web-1"], stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=shell.here,
-        env=environment(HOME=shell.lab.directory), preexec_fn=die_with_parent)
-    client.stdin.write(("put large %s/large\nget %s/large back\n" % (
-        shell.there, shell.there)).encode())
-    client.stdin.close()
+    client = slow_sftp(shell, 30000, "put large %s/large" % shell.there,
+                       "get %s/large back" % shell.there)
     killed = 0
     while client.poll() is None:
         recorder = subprocess.Popen([program("castbucket"), "recorder"], stdin=subprocess.DEVNULL,
@@ -324,3 +324,37 @@ def test_recorders_killed_in_the_middle_of_a_file_change_nothing(shell):
     assert files(shell.told(entry)) == [("put", "large", 6000000, hash_here, "ok"),
                                         ("get", "large", 6000000, hash_here, "ok")]
     assert shell.lab.spooled() == []
+
+
+def hosts_of(lab):
+    """The castbucket-shells of this installation."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/cmdline" % name, "rb") as file:
+                words = file.read().split(b"\0")
+        except OSError:  # it has ended meanwhile
+            continue
+        if words[0] == program("castbucket-shell").encode() and lab.settings.encode() in words:
+            found.append(int(name))
+    return found
+
+
+def test_a_host_killed_in_the_middle_of_a_file_leaves_all_that_the_far_side_got(shell):
+    make(shell.here, "large", 4000000)
+    there = os.path.join(shell.there, "large")
+    client = slow_sftp(shell, 8000, "put large " + there)
+    wait_until(lambda: os.path.exists(there) and os.path.getsize(there) > 300000,
+               what="a part of the file")
+    (host,) = hosts_of(shell.lab)
+    os.kill(host, signal.SIGKILL)
+    assert client.wait(60) != 0
+    (entry,) = shell.recordings(1)
+    assert entry["end"] == "cut"
+    (one,) = [one for one in shell.told(entry) if one["op"] == "put"]
+    with open(there, "rb") as file:
+        got = file.read()
+    with open(os.path.join(shell.here, "large"), "rb") as file:
+        sent = file.read()[:one["bytes"]]
+    assert one["result"] == "unfinished" and sent.startswith(got)
+    assert one["sha256"] == hashlib.sha256(sent).hexdigest()
