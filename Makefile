@@ -22,8 +22,7 @@ comma := ,
 CFLAGS ?= -O2 -g
 # Empty for compilers that warn of more than those that this is developed with.
 WERROR ?= -Werror
-CPPFLAGS += -I. -D_GNU_SOURCE -DCASTBUCKET_VERSION='"$(VERSION)"' \
-	-DCASTBUCKET_PLUGIN_PATH='"$(PREFIX)/lib/castbucket/castbucket.so"'
+CPPFLAGS += -I. -D_GNU_SOURCE -DCASTBUCKET_VERSION='"$(VERSION)"'
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wcast-qual -Wvla $(WERROR)
 ALL_CFLAGS := -std=c17 -fPIC -fvisibility=hidden -fno-common -pthread $(WARNINGS) $(CFLAGS)
@@ -87,7 +86,7 @@ $(BUILD)/castbucket_io.so: $(call objects,hooks/sudo/*.c hooks/common/*.c)
 	$(CC) $(SHARED) $(ALL_LDFLAGS) $^ -o $@
 
 # Where a host looks for the plugin that it was not told of.
-$(BUILD)/hooks/sudo/%.o: CPPFLAGS += -DCASTBUCKET_LIBDIR='"$(PREFIX)/lib/castbucket"'
+$(BUILD)/hooks/sudo/%.o $(BUILD)/hooks/shell/%.o: CPPFLAGS += -DCASTBUCKET_LIBDIR='"$(PREFIX)/lib/castbucket"'
 
 # What several unit tests share: every file there that is not itself a test.
 TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,\

@@ -7,11 +7,13 @@
 
 #include "hooks/shell/configuration.h"
 
+#define PLUGIN_PATH CASTBUCKET_LIBDIR "/castbucket.so"
+
 static const char help[] =
     "Usage: castbucket-shell [--plugin FILE] [--socket NAME] [--settings FILE] [-c COMMAND]\n"
     "Runs a command, or the user's shell, and has a recording plugin record it.\n"
     "\n"
-    "  --plugin FILE    the recording plugin (default: " CASTBUCKET_PLUGIN_PATH ")\n"
+    "  --plugin FILE    the recording plugin (default: " PLUGIN_PATH ")\n"
     "  --socket NAME    the socket whose settings apply\n"
     "  --settings FILE  the plugin's settings (default: the plugin's own default)\n"
     "  -c COMMAND       run this with the shell (default: what SSH_ORIGINAL_COMMAND says,\n"
@@ -122,7 +124,7 @@ static bool agree(const char *option, const char **value, const char *in_file, b
 bool options_complete(struct options *options, const struct configuration *configuration,
                       bool trusted_only)
 {
-    const char *plugin = configuration->plugin ? configuration->plugin : CASTBUCKET_PLUGIN_PATH;
+    const char *plugin = configuration->plugin ? configuration->plugin : PLUGIN_PATH;
     if (!agree("plugin", &options->plugin, plugin, trusted_only) ||
         !agree("settings", &options->settings, configuration->settings, trusted_only) ||
         !agree("socket", &options->socket, configuration->socket, trusted_only) ||
