@@ -42,7 +42,8 @@ LIBRARIES = {
     "libssh/": ["hooks/proxy"],
     "confuse.h": ["hooks/proxy"],
     "zlib.h": ["recorder/seal", "recorder/read"],
-    "jansson.h": ["recorder/base", "recorder/cast", "recorder/settings", "recorder/seal", "recorder/spool",
+    "jansson.h": ["recorder/aws",
+                  "recorder/base", "recorder/cast", "recorder/settings", "recorder/seal", "recorder/spool",
                   "recorder/store", "recorder/upload", "recorder/read", "recorder/service",
                   "recorder/cli"],  # the journal knows no JSON
 }

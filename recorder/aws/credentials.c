@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "recorder/aws/machine_credentials.h"
 #include "recorder/aws/profile.h"
 
 /* The environment of a set-user-ID host is its caller's, not ours to believe: secure_getenv(). */
@@ -53,9 +54,8 @@ static bool is_visible(const char *text)
     return true;
 }
 
-/* Copies a value that is usable; `from` says where it stood. */
-static int keep(char *to, size_t size, const char *value, const char *name, const char *from,
-                struct error *error)
+int aws_credentials_keep(char *to, size_t size, const char *value, const char *name,
+                         const char *from, struct error *error)
 {
     size_t length = strlen(value);
     if (length >= size || !is_visible(value))
@@ -80,14 +80,17 @@ static int check_halves(const struct aws_credentials *credentials, const char *f
 static int from_environment(struct aws_credentials *credentials, struct error *error)
 {
     const char *from = "the environment";
-    int rc = keep(credentials->access_key_id, sizeof(credentials->access_key_id),
-                  environment("AWS_ACCESS_KEY_ID"), "AWS_ACCESS_KEY_ID", from, error);
+    int rc = aws_credentials_keep(credentials->access_key_id, sizeof(credentials->access_key_id),
+                                  environment("AWS_ACCESS_KEY_ID"), "AWS_ACCESS_KEY_ID", from,
+                                  error);
     if (rc == 0)
-        rc = keep(credentials->secret_access_key, sizeof(credentials->secret_access_key),
-                  environment("AWS_SECRET_ACCESS_KEY"), "AWS_SECRET_ACCESS_KEY", from, error);
+        rc = aws_credentials_keep(
+            credentials->secret_access_key, sizeof(credentials->secret_access_key),
+            environment("AWS_SECRET_ACCESS_KEY"), "AWS_SECRET_ACCESS_KEY", from, error);
     if (rc == 0)
-        rc = keep(credentials->session_token, sizeof(credentials->session_token),
-                  environment("AWS_SESSION_TOKEN"), "AWS_SESSION_TOKEN", from, error);
+        rc = aws_credentials_keep(credentials->session_token, sizeof(credentials->session_token),
+                                  environment("AWS_SESSION_TOKEN"), "AWS_SESSION_TOKEN", from,
+                                  error);
     return rc ? rc
               : check_halves(credentials, from, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
                              error);
@@ -104,14 +107,14 @@ static int keep_setting(void *context, const char *key, const char *value)
     struct reading *reading = context;
     struct aws_credentials *to = reading->credentials;
     if (strcmp(key, "aws_access_key_id") == 0)
-        return keep(to->access_key_id, sizeof(to->access_key_id), value, key, reading->file,
-                    reading->error);
+        return aws_credentials_keep(to->access_key_id, sizeof(to->access_key_id), value, key,
+                                    reading->file, reading->error);
     if (strcmp(key, "aws_secret_access_key") == 0)
-        return keep(to->secret_access_key, sizeof(to->secret_access_key), value, key, reading->file,
-                    reading->error);
+        return aws_credentials_keep(to->secret_access_key, sizeof(to->secret_access_key), value,
+                                    key, reading->file, reading->error);
     if (strcmp(key, "aws_session_token") == 0)
-        return keep(to->session_token, sizeof(to->session_token), value, key, reading->file,
-                    reading->error);
+        return aws_credentials_keep(to->session_token, sizeof(to->session_token), value, key,
+                                    reading->file, reading->error);
     return 0;
 }
 
@@ -137,8 +140,10 @@ static int from_file(struct aws_credentials *credentials, const char *file, bool
     return rc;
 }
 
-int aws_credentials_base(struct aws_credentials *credentials, struct error *error)
+int aws_credentials_base(struct http_client *client, struct aws_credentials *credentials,
+                         struct error *error)
 {
+    struct error machine = ERROR_INIT;
     char credentials_file[PATH_MAX], config_file[PATH_MAX];
     memset(credentials, 0, sizeof(*credentials));
     int rc = from_environment(credentials, error);
@@ -160,12 +165,21 @@ int aws_credentials_base(struct aws_credentials *credentials, struct error *erro
     aws_credentials_cleanse(credentials);
     if (rc)
         return rc;
+    if (client) {
+        rc = machine_credentials(client, credentials, &machine);
+        if (rc != ERR_NOT_FOUND) {
+            if (rc && error)
+                *error = machine;
+            return rc;
+        }
+    }
     return error_set(error, ERR_DENIED,
                      "no AWS credentials to assume roles with: looked at AWS_ACCESS_KEY_ID and "
                      "AWS_SECRET_ACCESS_KEY in the environment, and for the profile '%s' in %s "
-                     "and %s",
+                     "and %s%s%s",
                      profile_name(), *credentials_file ? credentials_file : "(no home directory)",
-                     *config_file ? config_file : "(no home directory)");
+                     *config_file ? config_file : "(no home directory)", client ? "; " : "",
+                     machine.text);
 }
 
 static int keep_region(void *context, const char *key, const char *value)

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "recorder/aws/http.h"
 #include "recorder/base/error.h"
 
 /* Limits are STS's, and generous: a session token has no documented maximum, 4 KiB is AWS's own
@@ -19,10 +20,17 @@ struct aws_credentials {
 /* The process's own credentials, from which roles are assumed: AWS_ACCESS_KEY_ID,
  * AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN; else the profile (AWS_PROFILE or "default") in
  * AWS_SHARED_CREDENTIALS_FILE (~/.aws/credentials) and AWS_CONFIG_FILE (~/.aws/config), the first
- * winning. Not found: ERR_DENIED and a sentence that lists what was looked at. Read anew at each
- * call, so that rotated files take effect. */
-__attribute__((warn_unused_result)) int aws_credentials_base(struct aws_credentials *credentials,
+ * winning; else what the machine gives (machine_credentials.h), unless `client` is NULL. Not found:
+ * ERR_DENIED and a sentence that lists what was looked at. Read anew at each call, so that rotated
+ * files take effect. */
+__attribute__((warn_unused_result)) int aws_credentials_base(struct http_client *client,
+                                                             struct aws_credentials *credentials,
                                                              struct error *error);
+
+/* Copies one value that is fit to be sent; `from` says where it stood. ERR_INVALID names it. */
+__attribute__((warn_unused_result)) int aws_credentials_keep(char *to, size_t size,
+                                                             const char *value, const char *name,
+                                                             const char *from, struct error *error);
 
 /* The region the environment or the profile names (AWS_REGION, AWS_DEFAULT_REGION, `region`), or
  * "". `region` has at least 64 bytes. */

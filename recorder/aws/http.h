@@ -42,6 +42,7 @@ struct http_request {
     const char *url;     /* complete, encoded; sent as it is (no normalization) */
     const char *headers; /* "Name: value\n" lines */
     struct http_body body;
+    unsigned timeout_ms; /* for all of it; 0: none beside the client's */
     /* Called with the body of a 2xx answer as it arrives, on the pool's thread; the response's
      * status and headers are there by then. NULL: collected in the response. Non-zero stops: the
      * request then fails with that error code. */

@@ -164,13 +164,15 @@ static CURLcode set_method(CURL *easy, const struct http_request *request)
     return code;
 }
 
-/* A proxy from the environment is for the outside; it cannot reach this machine's own loopback. */
-static bool is_loopback(const char *server)
+/* A proxy from the environment is for the outside; it cannot reach this machine's own loopback, nor
+ * what is link-local to it (the metadata services of a cloud). */
+static bool is_local(const char *server)
 {
     const char *host = strstr(server, "://");
     host = host ? host + 3 : server;
     size_t length = strcspn(host, ":");
-    return strncmp(host, "127.", 4) == 0 || strncmp(host, "[::1]", 5) == 0 ||
+    return strncmp(host, "127.", 4) == 0 || strncmp(host, "169.254.", 8) == 0 ||
+           strncmp(host, "[::1]", 5) == 0 ||
            (length == 9 && strncasecmp(host, "localhost", 9) == 0) ||
            (length > 10 && strncasecmp(host + length - 10, ".localhost", 10) == 0);
 }
@@ -194,6 +196,7 @@ static CURLcode set_options(struct http_transfer *transfer, const struct http_op
     SET(CURLOPT_UPLOAD_BUFFERSIZE, 256L * 1024);
     SET(CURLOPT_EXPECT_100_TIMEOUT_MS, ASK_TIMEOUT_MS);
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
+    SET(CURLOPT_TIMEOUT_MS, (long)transfer->request->timeout_ms);
     SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
     SET(CURLOPT_LOW_SPEED_TIME, stall);
     /* Giving up a name look-up must not wait for the resolver: other transfers share the thread. */
@@ -201,7 +204,7 @@ static CURLcode set_options(struct http_transfer *transfer, const struct http_op
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     if (options->ca_file)
         SET(CURLOPT_CAINFO, options->ca_file);
-    if (is_loopback(transfer->server))
+    if (is_local(transfer->server))
         SET(CURLOPT_PROXY, "");
     SET(CURLOPT_ERRORBUFFER, transfer->reason);
     SET(CURLOPT_PRIVATE, (void *)transfer);

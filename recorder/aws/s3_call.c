@@ -74,7 +74,7 @@ static int get_credentials(struct s3_bucket *bucket, struct aws_credentials *cre
                            struct error *error)
 {
     return bucket->session ? sts_session_get(bucket->session, credentials, error)
-                           : aws_credentials_base(credentials, error);
+                           : aws_credentials_base(bucket->client, credentials, error);
 }
 
 static bool is_checksum(const char *name)

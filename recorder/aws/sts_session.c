@@ -94,7 +94,7 @@ static void refresh(struct sts_session *session)
     session->refreshing = true;
     pthread_mutex_unlock(&session->lock);
 
-    int rc = aws_credentials_base(&base, &error);
+    int rc = aws_credentials_base(session->client, &base, &error);
     if (rc == 0)
         rc = sts_assume_role(session->client, &base, &session->role, session->clock, &fresh,
                              &error);

@@ -62,7 +62,7 @@ static void assert_credentials(const char *id, const char *secret, const char *t
 {
     struct aws_credentials credentials;
     struct error error = ERROR_INIT;
-    int rc = aws_credentials_base(&credentials, &error);
+    int rc = aws_credentials_base(NULL, &credentials, &error);
     assert_string_equal(error.text, "");
     assert_int_equal(rc, 0);
     assert_string_equal(credentials.access_key_id, id);
@@ -76,7 +76,7 @@ static void assert_refused(int code, const char *sentence)
     static const struct aws_credentials none;
     struct aws_credentials credentials;
     struct error error = ERROR_INIT;
-    assert_int_equal(aws_credentials_base(&credentials, &error), code);
+    assert_int_equal(aws_credentials_base(NULL, &credentials, &error), code);
     if (!strstr(error.text, sentence))
         fail_msg("'%s' is not in: %s", sentence, error.text);
     if (code == ERR_DENIED)
@@ -192,7 +192,7 @@ static void unusable_values_are_named_but_not_shown(void **state)
     assert_refused(ERR_INVALID, "aws_secret_access_key is longer");
     struct aws_credentials credentials;
     struct error error = ERROR_INIT;
-    assert_int_equal(aws_credentials_base(&credentials, &error), ERR_INVALID);
+    assert_int_equal(aws_credentials_base(NULL, &credentials, &error), ERR_INVALID);
     assert_null(strstr(error.text, "kkkk"));
     write_file(credentials_file, "[default]\naws_access_key_id=a b\naws_secret_access_key=x\n");
     assert_refused(ERR_INVALID, "aws_access_key_id");

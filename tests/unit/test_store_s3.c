@@ -100,9 +100,10 @@ void aws_credentials_cleanse(struct aws_credentials *credentials)
     memset(credentials, 0, sizeof(*credentials));
 }
 
-int aws_credentials_base(struct aws_credentials *credentials, struct error *error)
+int aws_credentials_base(struct http_client *client, struct aws_credentials *credentials,
+                         struct error *error)
 {
-    (void)credentials;
+    (void)client, (void)credentials;
     return error_set(error, ERR_DENIED, "none");
 }
 

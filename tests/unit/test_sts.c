@@ -408,6 +408,7 @@ static void missing_base_credentials_are_a_refusal(void **state)
     unsetenv("AWS_SECRET_ACCESS_KEY");
     setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent", 1);
     setenv("AWS_CONFIG_FILE", "/nonexistent", 1);
+    setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
     assert_int_equal(sts_session_get(session, &f->got, &f->error), ERR_DENIED);
     assert_says(f, "AWS_ACCESS_KEY_ID");
     assert_int_equal(scripted_server_count(f->server), 0);
