@@ -197,7 +197,7 @@ check-faults:
 
 bench:
 	@tests/setup bench
-	$(SUBMAKE) all benches
+	$(SUBMAKE) all benches fault-programs
 	$(RUN) tests/bench/run
 
 benches: $(BENCHES)
