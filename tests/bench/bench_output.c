@@ -1,14 +1,12 @@
 /* output() of the plugin, and journal_append() below it, against memcpy() of the same blocks into
  * the same kind of mapping: windows of a new file, allocated and mapped as the journal does it. */
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 
-#include "plugin/recording_plugin.h"
 #include "recorder/journal/journal.h"
 #include "recorder/journal/journal_file.h"
-#include "tests/bench/bench.h"
+#include "tests/bench/bench_plugin.h"
 
 #define ROUNDS 7
 #define VOLUME ((size_t)8 << 20)          /* bytes a round writes */
@@ -17,65 +15,13 @@
 #define BLOCK_MAX ((size_t)64 << 10)
 
 static char block[BLOCK_MAX];
-static const struct recording_plugin *plugin;
-static struct recording_instance *instance;
 static int folder;
-
-static void quiet(void *context, int level, const char *line)
-{
-    (void)context;
-    if (level == RECORDING_LOG_ERROR)
-        fprintf(stderr, "%s\n", line);
-}
-
-static struct recording_host host = {
-    .size = sizeof(host),
-    .major = RECORDING_PLUGIN_MAJOR,
-    .minor = RECORDING_PLUGIN_MINOR,
-    .name = "bench",
-    .version = "1",
-    .log = quiet,
-};
-
-static void load_plugin(void)
-{
-    union {
-        void *address;
-        recording_plugin_entry_fn *function;
-    } entry;
-    char path[600], settings[300];
-    struct recording_error error = {.size = sizeof(error)};
-    const char *build = getenv("BUILD");
-    snprintf(path, sizeof(path), "./%s/castbucket.so", build ? build : "build");
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    entry.address = library ? dlsym(library, RECORDING_PLUGIN_SYMBOL) : NULL;
-    if (!entry.address)
-        give_up(path, dlerror());
-    snprintf(settings, sizeof(settings), "%s/settings.json", bench_folder);
-    FILE *file = fopen(settings, "w");
-    if (!file)
-        give_up(settings, "cannot be written");
-    fprintf(file,
-            "{\"version\": 1, \"spool\": \"%s/spool\", \"organizations\": {\"acme\": {\"storage\":"
-            "{\"type\": \"directory\", \"path\": \"%s/store\"}}}, \"sockets\": {\"web-1\":"
-            "{\"organization\": \"acme\", \"recording\": true}}}",
-            bench_folder, bench_folder);
-    fclose(file);
-    plugin = entry.function(&host, &error);
-    if (!plugin || plugin->create(&host, settings, &instance, &error))
-        give_up("the plugin", error.text);
-}
 
 /* Nanoseconds a call. The session stays open until it has been measured; its file is removed. */
 static double by_plugin(size_t length, size_t calls)
 {
-    struct recording_session_info info = {
-        .size = sizeof(info), .socket = "web-1", .user = "alice", .kind = RECORDING_EXEC};
     struct recording_answer answer = {.size = sizeof(answer)};
-    struct recording_session *session;
-    plugin->session_open(instance, &info, &session, &answer);
-    if (!session)
-        give_up("session_open", answer.reason);
+    struct recording_session *session = open_recording(&answer);
     int verdict = 0;
     double begun = thread_ns();
     for (size_t i = 0; i < calls; i++)

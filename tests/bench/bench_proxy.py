@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Through castbucket-proxy, to an sshd on loopback: recording on, off, without the proxy, and OpenSSH
-hopping (ssh -J, without recording). Throughput of a command's output, and time to connect, run `true`
-and leave."""
+hopping (ssh -J, without recording). Throughput of a command's output, through pipes and through a
+terminal; time to connect, run `true` and leave; time from a key to its echo."""
 
 import os
 import subprocess
@@ -13,10 +13,13 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from figures import alternate, figure, log_text, median, timed  # noqa: E402
 from lab.lab import Lab  # noqa: E402
 from lab.process import environment  # noqa: E402
+from typist import Typist, percentile  # noqa: E402
 
-SIZE = 32 << 20
-ROUNDS = 3
+SIZE = 16 << 20
+TERMINAL_SIZE = 8 << 20
+ROUNDS = 7
 CONNECTS = 9
+KEYS = 1500
 
 
 def hop_configuration(folder, target):
@@ -34,6 +37,58 @@ def hop_configuration(folder, target):
     return path
 
 
+class Ways:
+    """How to get to the target."""
+
+    def __init__(self, alice, direct):
+        self.env = environment(HOME=alice.directory)
+        self.ssh = {"on": ["ssh", "-F", alice.config, "on"],
+                    "off": ["ssh", "-F", alice.config, "off"],
+                    "hop": ["ssh", "-F", direct, "hop"], "direct": ["ssh", "-F", direct, "direct"]}
+
+    def run(self, name, command, terminal=False):
+        words = self.ssh[name]
+        if terminal:
+            words = [*words[:-1], "-tt", words[-1]]
+        return timed([*words, command], stdout=subprocess.DEVNULL, env=self.env)[0]
+
+    def alternate(self, rounds, names, command, terminal=False):
+        """Seconds of each round, by name. A round before these is not counted."""
+        def go(name):
+            return lambda: self.run(name, command, terminal)
+        for name in names:
+            self.run(name, command, terminal)
+        return alternate(rounds, **{name: go(name) for name in names})
+
+    def echoes(self, keys):
+        """Seconds to the echo of each key, typed now here and now there."""
+        people = {name: Typist(words, self.env) for name, words in self.ssh.items()}
+        for person in people.values():
+            person.wait_until_ready()
+        took = {name: [] for name in people}
+        for _ in range(keys):
+            for name, person in people.items():
+                took[name].append(person.press())
+        for person in people.values():
+            person.close()
+        return took
+
+
+NAMES = {"off": "proxy, recording off", "hop": "OpenSSH, two hops", "direct": "ssh without proxy"}
+
+
+def by_round(took, against):
+    """How much faster than `against`: the median of what each round says, whose parts are done one
+    right after the other."""
+    return median([other / one for one, other in zip(took["on"], took[against])])
+
+
+def throughput(what, size, took, targets):
+    for against, target in targets.items():
+        figure("proxy, recording on, " + what, size / 1e6 / median(took["on"]), "MB/s",
+               NAMES[against], size / 1e6 / median(took[against]), by_round(took, against), target)
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="castbucket-bench.") as folder:
         lab = Lab(folder, None)
@@ -47,42 +102,35 @@ def main():
         target = lab.target()
         alice = lab.person()
         lab.proxy({"on": target, "off": target}, [alice])
-        env = environment(HOME=alice.directory)
-        direct = hop_configuration(folder, target)
-
-        def go(config, host, command):
-            return lambda: timed(["ssh", "-F", config, host, command],
-                                 stdout=subprocess.DEVNULL, env=env)[0]
-
-        def all_ways(command):
-            return {"on": go(alice.config, "on", command), "off": go(alice.config, "off", command),
-                    "hop": go(direct, "hop", command), "direct": go(direct, "direct", command)}
-
+        ways = Ways(alice, hop_configuration(folder, target))
         try:
-            for way in all_ways("true").values():
-                way()
-            took = alternate(CONNECTS, **all_ways("true"))
-            connect = {name: median(values) * 1e3 for name, values in took.items()}
-            took = alternate(ROUNDS, **all_ways("cat " + text))
-            rate = {name: SIZE / 1e6 / median(values) for name, values in took.items()}
+            connect = ways.alternate(CONNECTS, ways.ssh, "true")
+            echo = ways.echoes(KEYS)
+            exec_rate = ways.alternate(ROUNDS, ways.ssh, "cat " + text)
+            terminal_rate = ways.alternate(ROUNDS, ("on", "off"),
+                                           "head -c %d %s" % (TERMINAL_SIZE, text), True)
         finally:
             lab.close()
         ids = {name.split(".")[0] for place in (lab.spool, os.path.join(folder, "store"))
                for _, _, names in os.walk(place) for name in names
                if name.endswith((".cast.gz", ".journal"))}
-        if len(ids) != 1 + CONNECTS + ROUNDS:
-            raise SystemExit("%d sessions were recorded, not %d" % (
-                len(ids), 1 + CONNECTS + ROUNDS))
-        for against, name, target_ratio in (("off", "proxy, recording off", 0.97),
-                                            ("hop", "OpenSSH, two hops", 1.0),
-                                            ("direct", "ssh without proxy", None)):
-            figure("proxy, recording on, exec output", rate["on"], "MB/s", name, rate[against],
-                   rate["on"] / rate[against], target_ratio)
-        for against, name, target_ratio in (("off", "proxy, recording off", None),
-                                            ("hop", "OpenSSH, two hops", 1.0),
-                                            ("direct", "ssh without proxy", None)):
-            figure("proxy, recording on, connect, run true", connect["on"], "ms", name,
-                   connect[against], connect[against] / connect["on"], target_ratio)
+        sessions = 1 + CONNECTS + 1 + 2 * (1 + ROUNDS)
+        if len(ids) != sessions:
+            raise SystemExit("%d sessions were recorded, not %d" % (len(ids), sessions))
+        throughput("exec output", SIZE, exec_rate, {"off": 0.97, "hop": 1.0, "direct": None})
+        throughput("terminal output", TERMINAL_SIZE, terminal_rate, {"off": 0.97})
+        for against, target_ratio in (("off", None), ("hop", 1.0), ("direct", None)):
+            figure("proxy, recording on, connect, run true", median(connect["on"]) * 1e3, "ms",
+                   NAMES[against], median(connect[against]) * 1e3, by_round(connect, against),
+                   target_ratio)
+        for part, name in ((0.5, "p50"), (0.99, "p99")):
+            us = {way: percentile(took, part) * 1e6 for way, took in echo.items()}
+            figure("proxy, recording on, key to echo, " + name, us["on"], "us", NAMES["off"],
+                   us["off"], us["off"] / us["on"])
+            figure("proxy, recording on, key to echo, " + name, us["on"], "us", NAMES["hop"],
+                   us["hop"], us["hop"] / us["on"])
+            figure("recording adds to key to echo, " + name, us["on"] - us["off"], "us", target=50,
+                   target_of="value", better="less")
 
 
 if __name__ == "__main__":
