@@ -17,12 +17,14 @@ const char *child_option(enum child_kind kind)
     return options[kind];
 }
 
-/* A connection only writes journals: the recorder's cloud credentials are none of its business. */
-static void forget_credentials(void)
+/* The service manager hears from the parent only. And a connection only writes journals: the
+ * recorder's cloud credentials are none of its business. */
+static void forget(enum child_kind kind)
 {
     char **to = environ;
     for (char **from = environ; *from; from++)
-        if (strncmp(*from, "AWS_", 4) != 0)
+        if (strncmp(*from, "NOTIFY_SOCKET=", 14) != 0 && strncmp(*from, "WATCHDOG_", 9) != 0 &&
+            (kind != CHILD_CONNECTION || strncmp(*from, "AWS_", 4) != 0))
             *to++ = *from;
     *to = NULL;
 }
@@ -34,8 +36,8 @@ static int move_up(int fd)
 }
 
 /* In the new process: arranges descriptors and signals, and becomes the program again. */
-static void become(enum child_kind kind, const char *config_path, int config_fd, int socket,
-                   int status)
+static void become(enum child_kind kind, const char *program, const char *config_path,
+                   int config_fd, int socket, int status)
 {
     const int wanted[] = {CHILD_CONFIG_FD, CHILD_SOCKET_FD, CHILD_STATUS_FD};
     int given[] = {move_up(config_fd), move_up(socket), move_up(status)};
@@ -48,8 +50,7 @@ static void become(enum child_kind kind, const char *config_path, int config_fd,
             return;
     }
     close_range(CHILD_STATUS_FD + 1, ~0U, 0);
-    if (kind == CHILD_CONNECTION)
-        forget_credentials();
+    forget(kind);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -58,16 +59,23 @@ static void become(enum child_kind kind, const char *config_path, int config_fd,
     signal(SIGHUP, SIG_IGN);
     char *arguments[] = {strdup(PROGRAM), strdup(child_option(kind)), strdup("-f"),
                          strdup(config_path), NULL};
-    execv("/proc/self/exe", arguments);
+    execv(program, arguments);
 }
 
+/* The program that runs, whatever is at its place by now: parent and children always fit. */
 pid_t child_start(enum child_kind kind, const char *config_path, int config_fd, int socket,
                   int status)
+{
+    return child_start_program(kind, "/proc/self/exe", config_path, config_fd, socket, status);
+}
+
+pid_t child_start_program(enum child_kind kind, const char *program, const char *config_path,
+                          int config_fd, int socket, int status)
 {
     pid_t pid = fork();
     if (pid != 0)
         return pid;
-    become(kind, config_path, config_fd, socket, status);
+    become(kind, program, config_path, config_fd, socket, status);
     log_error("cannot start %s: %m", child_option(kind));
     _exit(1);
 }

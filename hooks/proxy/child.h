@@ -22,6 +22,10 @@ const char *child_option(enum child_kind kind);
 pid_t child_start(enum child_kind kind, const char *config_path, int config_fd, int socket,
                   int status);
 
+/* The same, of another program: one that may take this one's place. */
+pid_t child_start_program(enum child_kind kind, const char *program, const char *config_path,
+                          int config_fd, int socket, int status);
+
 /* Whether this process may become the configuration's user. Logs and returns -1 if not. */
 int privileges_check(const struct proxy_config *config);
 

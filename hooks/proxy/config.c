@@ -196,6 +196,7 @@ static cfg_t *new_parser(void)
         CFG_INT("max_channels", 64, CFGF_NONE),
         CFG_INT("keepalive_interval", 30, CFGF_NONE),
         CFG_INT("keepalive_count", 4, CFGF_NONE),
+        CFG_INT("drain_time", 0, CFGF_NONE),
         CFG_SEC("socket", socket_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
         CFG_END(),
     };
@@ -216,6 +217,7 @@ static cfg_t *new_parser(void)
         {"max_channels", validate_number},
         {"keepalive_interval", validate_number_or_none},
         {"keepalive_count", validate_number},
+        {"drain_time", validate_number_or_none},
         {"socket", validate_socket},
         {"socket|upstream", validate_upstream},
         {"socket|upstream_user", validate_upstream_user},
@@ -275,6 +277,7 @@ static int fill_in(struct proxy_config *config, cfg_t *cfg)
     config->max_channels = (int)cfg_getint(cfg, "max_channels");
     config->keepalive_interval = (int)cfg_getint(cfg, "keepalive_interval");
     config->keepalive_count = (int)cfg_getint(cfg, "keepalive_count");
+    config->drain_time = (int)cfg_getint(cfg, "drain_time");
     for (unsigned i = 0; i < config->socket_count; i++) {
         cfg_t *section = cfg_getnsec(cfg, "socket", i);
         struct socket_config *one = &config->sockets[i];

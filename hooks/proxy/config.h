@@ -15,6 +15,7 @@
  *     max_channels = 64                     # of one connection: sessions and forwardings
  *     keepalive_interval = 30               # seconds of silence before a peer is asked; 0: never
  *     keepalive_count = 4                   # so many times the interval, then it is given up
+ *     drain_time = 0                        # seconds that sessions may go on after SIGTERM
  *     socket "web-1" {
  *         upstream = "web-1.internal:22"
  *         upstream_user = "deploy"          # default: the person's own name
@@ -73,10 +74,15 @@ struct proxy_config {
     int max_channels;
     int keepalive_interval; /* seconds; 0: none */
     int keepalive_count;
+    int drain_time; /* seconds */
     struct socket_config *sockets;
     size_t socket_count;
     void *parsed; /* the parser's, which owns the strings */
 };
+
+/* Copies the file into memory that the children share, so that all of them go by the bytes that
+ * were checked, whatever becomes of the file. Returns a descriptor or -1. */
+int config_snapshot(const char *path);
 
 /* Reads from the descriptor `fd`, which is closed; `path` is what errors call it, and must outlive
  * the configuration. Returns 0, or -1 after errors with file, line and key were logged. */

@@ -1,62 +1,40 @@
 #include "hooks/proxy/listener.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "hooks/proxy/address.h"
+#include "hooks/proxy/child.h"
 #include "hooks/proxy/log.h"
-#include "hooks/proxy/processes.h"
+#include "hooks/proxy/notify.h"
 
-static int bind_one(const struct proxy_config *config, const struct address *address)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found = NULL;
-    int fd = -1, one = 1;
-    int rc = getaddrinfo(address->host, address->port, &hints, &found);
-    if (rc != 0) {
-        log_error("%s: listen: %s: %s", config->path, address->host, gai_strerror(rc));
-        return -1;
-    }
-    fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        goto fail;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    /* So that "[::]" and "0.0.0.0" with one port can both be listened on. */
-    if (found->ai_family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-    if (bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, 128) < 0)
-        goto fail;
-    freeaddrinfo(found);
-    return fd;
-fail:
-    log_error("%s: listen: cannot listen on %s port %s: %m", config->path, address->host,
-              address->port);
-    if (fd >= 0)
-        close(fd);
-    freeaddrinfo(found);
-    return -1;
-}
+struct listener {
+    const struct proxy_config *config;
+    struct processes processes;
+    struct listening listening[HANDOVER_MAX_LISTENING];
+    size_t listening_count;
+    int config_fd, signals;
+    char program[4096]; /* the path of what runs, and of what may take its place */
+    pid_t checking;     /* the check of a new configuration; 0: none */
+    int checked_fd;     /* that configuration; -1: none */
+    bool reload;        /* was asked for */
+    int stops;          /* how often stopping was asked for */
+};
 
-static int bind_all(const struct proxy_config *config, struct pollfd *polled)
+static int64_t now_ms(void)
 {
-    for (size_t i = 0; i < config->listen_count; i++) {
-        char text[ADDRESS_TEXT_SIZE];
-        polled[i].events = POLLIN;
-        polled[i].fd = bind_one(config, &config->listen[i]);
-        if (polled[i].fd < 0)
-            return -1;
-        address_of_socket(text, polled[i].fd, ADDRESS_LOCAL);
-        printf("listening on %s\n", text);
-        log_info("listening on %s", text);
-    }
-    return fflush(stdout) == 0 ? 0 : -1;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static void accept_one(struct processes *processes, int listening)
@@ -82,88 +60,173 @@ static int watch_signals(void)
     sigaddset(&watched, SIGTERM);
     sigaddset(&watched, SIGINT);
     sigaddset(&watched, SIGCHLD);
+    sigaddset(&watched, SIGHUP);
     if (sigprocmask(SIG_BLOCK, &watched, NULL) < 0)
         return -1;
     return signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* Returns whether the parent has been asked to stop. */
-static int take_signals(struct processes *processes, int fd)
+static void take_signals(struct listener *listener)
 {
     struct signalfd_siginfo one;
-    int stop = 0;
-    while (read(fd, &one, sizeof(one)) == sizeof(one))
-        if (one.ssi_signo != SIGCHLD)
-            stop = 1;
-    processes_reap(processes);
-    return stop;
+    while (read(listener->signals, &one, sizeof(one)) == sizeof(one)) {
+        if (one.ssi_signo == SIGHUP)
+            listener->reload = true;
+        else if (one.ssi_signo != SIGCHLD)
+            listener->stops++;
+    }
+    processes_reap(&listener->processes);
+}
+
+static void stay_as_it_is(struct listener *listener)
+{
+    log_error("%s: the new configuration is not used; the old one stays in force",
+              listener->config->path);
+    notify("READY=1\nSTATUS=The new configuration is not valid; the old one is in force");
+    if (listener->checked_fd >= 0)
+        close(listener->checked_fd);
+    listener->checked_fd = -1;
+}
+
+/* Has the program that is installed now check the configuration. */
+static void begin_reload(struct listener *listener)
+{
+    listener->reload = false;
+    log_info("reloading");
+    notify_reloading();
+    listener->checked_fd = config_snapshot(listener->config->path);
+    if (listener->checked_fd >= 0)
+        listener->checking = child_start_program(
+            CHILD_CHECK, listener->program, listener->config->path, listener->checked_fd, -1, -1);
+    if (listener->checked_fd < 0 || listener->checking < 0) {
+        listener->checking = 0;
+        stay_as_it_is(listener);
+    }
+}
+
+static void look_at_reload(struct listener *listener)
+{
+    int status;
+    if (listener->checking > 0 &&
+        waitpid(listener->checking, &status, WNOHANG) == listener->checking) {
+        listener->checking = 0;
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+            handover_exec(listener->program, listener->config->path, listener->checked_fd,
+                          listener->listening, listener->listening_count, &listener->processes);
+        stay_as_it_is(listener);
+    }
+    if (listener->reload && !listener->checking && !listener->stops)
+        begin_reload(listener);
+}
+
+static void stop_listening(struct listener *listener)
+{
+    for (size_t i = 0; i < listener->listening_count; i++)
+        close(listener->listening[i].fd);
+    listener->listening_count = 0;
+}
+
+/* One round: waits for something to happen for at most so long, and deals with it. */
+static int serve_once(struct listener *listener, struct pollfd *polled, int most_ms)
+{
+    struct processes *processes = &listener->processes;
+    size_t listening = listener->listening_count;
+    int timeout = processes_keep_recorder(processes);
+    for (size_t i = 0; i < listening; i++)
+        polled[i] = (struct pollfd){.fd = listener->listening[i].fd, .events = POLLIN};
+    polled[listening] = (struct pollfd){.fd = listener->signals, .events = POLLIN};
+    size_t waiting = processes_waiting(processes, &polled[listening + 1]);
+    if (most_ms >= 0 && (timeout < 0 || timeout > most_ms))
+        timeout = most_ms;
+    if (poll(polled, listening + 1 + waiting, timeout) < 0 && errno != EINTR) {
+        log_error("cannot wait for connections: %m");
+        return -1;
+    }
+    processes_logged_in(processes, &polled[listening + 1], waiting);
+    take_signals(listener);
+    for (size_t i = 0; i < listening; i++)
+        if (polled[i].revents & POLLIN)
+            accept_one(processes, polled[i].fd);
+    return 0;
 }
 
 /* Waits for what `done` asks about, reaping, for at most `milliseconds`. */
-static void wait_for(struct processes *processes, int signals, int milliseconds,
+static void wait_for(struct listener *listener, int milliseconds,
                      int (*done)(const struct processes *))
 {
-    struct pollfd polled = {.fd = signals, .events = POLLIN};
-    for (int left = milliseconds; left > 0 && !done(processes); left -= 100) {
+    struct pollfd polled = {.fd = listener->signals, .events = POLLIN};
+    for (int left = milliseconds; left > 0 && !done(&listener->processes); left -= 100) {
         poll(&polled, 1, 100);
-        take_signals(processes, signals);
+        take_signals(listener);
     }
 }
 
-int listener_run(const struct proxy_config *config, int config_fd)
+static void stop(struct listener *listener, struct pollfd *polled)
 {
-    int result = 1, stop = 0, signals = -1;
-    size_t listening = config->listen_count;
-    size_t room = listening + 1 + (size_t)config->max_unauthenticated;
-    struct processes processes;
-    struct pollfd *polled = calloc(room, sizeof(*polled));
-    processes_init(&processes, config, config_fd);
-    if (!polled)
-        goto out;
-    for (size_t i = 0; i < room; i++)
-        polled[i].fd = -1;
-    signal(SIGPIPE, SIG_IGN);
-    signals = watch_signals();
-    if (signals < 0) {
-        log_error("cannot watch for signals: %m");
-        goto out;
-    }
-    if (bind_all(config, polled) < 0)
-        goto out;
-    polled[listening] = (struct pollfd){.fd = signals, .events = POLLIN};
-
-    while (!stop) {
-        int timeout = processes_keep_recorder(&processes);
-        size_t waiting = processes_waiting(&processes, &polled[listening + 1]);
-        if (poll(polled, listening + 1 + waiting, timeout) < 0 && errno != EINTR) {
-            log_error("cannot wait for connections: %m");
-            break;
-        }
-        processes_logged_in(&processes, &polled[listening + 1], waiting);
-        stop = take_signals(&processes, signals);
-        for (size_t i = 0; i < listening; i++)
-            if (polled[i].revents)
-                accept_one(&processes, polled[i].fd);
-    }
-    result = stop ? 0 : 1;
-    for (size_t i = 0; i < listening; i++) {
-        close(polled[i].fd);
-        polled[i].fd = -1;
-    }
+    struct processes *processes = &listener->processes;
+    int drain_ms = listener->config->drain_time * 1000, stops = listener->stops;
+    stop_listening(listener);
     log_info("stopping");
-    processes_signal_connections(&processes, SIGTERM);
-    wait_for(&processes, signals, PROCESSES_CONNECTION_STOP_MS, processes_no_connections);
-    processes_signal_connections(&processes, SIGKILL);
-    processes_stop_recorder(&processes, SIGTERM);
-    wait_for(&processes, signals, PROCESSES_RECORDER_STOP_MS, processes_no_recorder);
-    processes_stop_recorder(&processes, SIGKILL);
+    notify("STOPPING=1\nEXTEND_TIMEOUT_USEC=%lld",
+           (long long)drain_ms * 1000 +
+               1000LL * (PROCESSES_CONNECTION_STOP_MS + PROCESSES_RECORDER_STOP_MS + 5000));
+    /* A second request to stop ends the wait. */
+    int64_t until = now_ms() + drain_ms;
+    while (now_ms() < until && listener->stops == stops && !processes_no_connections(processes) &&
+           serve_once(listener, polled, 100) == 0)
+        notify_alive();
+    processes_signal_connections(processes, SIGTERM);
+    wait_for(listener, PROCESSES_CONNECTION_STOP_MS, processes_no_connections);
+    processes_signal_connections(processes, SIGKILL);
+    processes_stop_recorder(processes, SIGTERM);
+    wait_for(listener, PROCESSES_RECORDER_STOP_MS, processes_no_recorder);
+    processes_stop_recorder(processes, SIGKILL);
+}
+
+static int set_up(struct listener *listener, const struct handover *handover)
+{
+    ssize_t length = readlink("/proc/self/exe", listener->program, sizeof(listener->program) - 1);
+    if (length <= 0) {
+        log_error("cannot find the program itself: %m");
+        return -1;
+    }
+    listener->program[length] = '\0';
+    signal(SIGPIPE, SIG_IGN);
+    listener->signals = watch_signals();
+    if (listener->signals < 0) {
+        log_error("cannot watch for signals: %m");
+        return -1;
+    }
+    return sockets_open(listener->config, handover, listener->listening,
+                        &listener->listening_count);
+}
+
+int listener_run(const struct proxy_config *config, int config_fd, const struct handover *handover)
+{
+    int result = 1;
+    struct listener listener = {
+        .config = config, .config_fd = config_fd, .signals = -1, .checked_fd = -1};
+    processes_init(&listener.processes, config, config_fd);
+    if (handover->config_fd >= 0)
+        processes_take_over(&listener.processes, handover->recorder, handover->connections,
+                            handover->connection_count);
+    struct pollfd *polled = calloc(HANDOVER_MAX_LISTENING + 1 + processes_room(&listener.processes),
+                                   sizeof(*polled));
+    if (!polled || set_up(&listener, handover) < 0)
+        goto out;
+    notify("READY=1\nSTATUS=Listening on %zu sockets", listener.listening_count);
+    int interval = notify_interval_ms();
+    while (!listener.stops && serve_once(&listener, polled, interval) == 0) {
+        look_at_reload(&listener);
+        notify_alive();
+    }
+    result = listener.stops ? 0 : 1;
+    stop(&listener, polled);
 out:
-    for (size_t i = 0; polled && i < listening; i++)
-        if (polled[i].fd >= 0)
-            close(polled[i].fd);
-    if (signals >= 0)
-        close(signals);
-    processes_free(&processes);
+    stop_listening(&listener);
+    if (listener.signals >= 0)
+        close(listener.signals);
+    processes_free(&listener.processes);
     free(polled);
     return result;
 }

@@ -3,53 +3,17 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "hooks/proxy/child.h"
 #include "hooks/proxy/config.h"
 #include "hooks/proxy/connection.h"
+#include "hooks/proxy/handover.h"
 #include "hooks/proxy/listener.h"
 #include "hooks/proxy/log.h"
 #include "hooks/proxy/options.h"
 #include "hooks/proxy/service.h"
-
-/* Copies the file into memory that the children share, so that all of them go by the bytes that
- * were checked, whatever becomes of the file. Returns a descriptor or -1. */
-static int snapshot(const char *path)
-{
-    char bytes[8192];
-    ssize_t count;
-    size_t total = 0;
-    int memory = -1, file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (file < 0) {
-        log_error("%s: cannot be read: %m", path);
-        return -1;
-    }
-    memory = memfd_create("castbucket-proxy configuration", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (memory < 0)
-        goto fail;
-    while ((count = read(file, bytes, sizeof(bytes))) > 0) {
-        total += (size_t)count;
-        if (total > CONFIG_MAX_FILE) {
-            errno = EFBIG;
-            goto fail;
-        }
-        if (write(memory, bytes, (size_t)count) != count)
-            goto fail;
-    }
-    if (count < 0 || fcntl(memory, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK) < 0)
-        goto fail;
-    close(file);
-    return memory;
-fail:
-    log_error("%s: cannot be read: %m", path);
-    close(file);
-    if (memory >= 0)
-        close(memory);
-    return -1;
-}
 
 /* Reads the snapshot from its start: a descriptor's position is shared with other processes. */
 static int read_snapshot(const char *path, int memory, struct proxy_config *config)
@@ -86,19 +50,25 @@ static int serve(const struct options *options)
 {
     int result = EXIT_USAGE;
     struct proxy_config config = {0};
-    int memory = snapshot(options->config);
+    struct handover handover;
+    if (handover_take(&handover) < 0)
+        return EXIT_RUNTIME;
+    /* A program before us had it checked, by us. */
+    bool checked = handover.config_fd >= 0;
+    int memory = checked ? handover.config_fd : config_snapshot(options->config);
     if (memory < 0)
         return EXIT_USAGE;
     if (read_snapshot(options->config, memory, &config) == 0 && privileges_check(&config) == 0 &&
-        check_in_child(options->config, memory) == 0) {
+        (checked || check_in_child(options->config, memory) == 0)) {
         if (options->mode == MODE_TEST) {
             printf("%s: good\n", options->config);
             result = fflush(stdout) == 0 ? 0 : EXIT_RUNTIME;
         } else {
-            result = listener_run(&config, memory);
+            result = listener_run(&config, memory, &handover);
         }
     }
     config_free(&config);
+    handover_free(&handover);
     close(memory);
     return result;
 }

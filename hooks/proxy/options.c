@@ -30,6 +30,7 @@ static const char help[] =
     "  max_channels = NUMBER             of one connection; default: 64\n"
     "  keepalive_interval = SECONDS      of silence; 0: never ask; default: 30\n"
     "  keepalive_count = NUMBER          intervals, then a peer is given up; default: 4\n"
+    "  drain_time = SECONDS              that sessions may go on after SIGTERM; default: 0\n"
     "  socket \"NAME\" {\n"
     "      upstream = \"HOST:PORT\"\n"
     "      upstream_user = \"ACCOUNT\"     default: the person's own name\n"
@@ -42,7 +43,8 @@ static const char help[] =
     "      x11_forwarding = BOOLEAN      ssh -X; default: false\n"
     "  }\n"
     "\n"
-    "SIGTERM and SIGINT end all sessions, complete their recordings, and stop.\n"
+    "SIGTERM and SIGINT end all sessions, complete their recordings, and stop. SIGHUP reads the\n"
+    "configuration anew and becomes the program that is installed now; sessions go on.\n"
     "Exit codes: 0 stopped as asked, or the configuration is good; 1 failed while running;\n"
     "2 wrong usage or configuration.\n";
 

@@ -35,8 +35,37 @@ void processes_init(struct processes *processes, const struct proxy_config *conf
         .recorder_delay_ms = FIRST_DELAY_MS,
         .recorder_due_ms = now_ms(),
         .last_refusal_ms = now_ms() - 60000,
+        .room = (size_t)config->max_connections,
         .connections = calloc((size_t)config->max_connections, sizeof(struct connection_process)),
     };
+}
+
+void processes_take_over(struct processes *processes, pid_t recorder,
+                         const struct connection_process *connections, size_t count)
+{
+    /* There may be more of them than a new configuration allows. */
+    if (count > processes->room) {
+        struct connection_process *more = realloc(processes->connections, count * sizeof(*more));
+        if (!more) {
+            log_error("out of memory");
+            count = processes->room;
+        } else {
+            processes->connections = more;
+            processes->room = count;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        processes->connections[processes->connection_count++] = connections[i];
+        processes->unauthenticated += connections[i].status >= 0;
+    }
+    processes->recorder = recorder;
+    processes->recorder_started_ms = now_ms();
+    processes_stop_recorder(processes, SIGTERM);
+}
+
+size_t processes_room(const struct processes *processes)
+{
+    return processes->room;
 }
 
 static void close_status(struct processes *processes, struct connection_process *one)

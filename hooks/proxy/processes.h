@@ -25,6 +25,7 @@ struct processes {
     int config_fd;
     struct connection_process *connections;
     size_t connection_count, unauthenticated;
+    size_t room;    /* of `connections` */
     pid_t recorder; /* 0: none is running */
     int64_t recorder_started_ms, recorder_due_ms;
     int recorder_delay_ms;
@@ -32,6 +33,10 @@ struct processes {
 };
 
 void processes_init(struct processes *processes, const struct proxy_config *config, int config_fd);
+
+/* Takes over those of the program before: the recorder is asked to make room for a new one. */
+void processes_take_over(struct processes *processes, pid_t recorder,
+                         const struct connection_process *connections, size_t count);
 void processes_free(struct processes *processes);
 
 /* Starts a process for an accepted socket (which stays the caller's), or refuses it because there
@@ -42,8 +47,9 @@ void processes_connect(struct processes *processes, int socket);
  * wait at most before the next call; -1: no hurry. */
 int processes_keep_recorder(struct processes *processes);
 
-/* Fills in what to poll to learn of logins; at most config->max_unauthenticated. */
+/* Fills in what to poll to learn of logins; at most processes_room(). */
 size_t processes_waiting(const struct processes *processes, struct pollfd *polled);
+size_t processes_room(const struct processes *processes);
 void processes_logged_in(struct processes *processes, const struct pollfd *polled, size_t count);
 
 /* Takes leave of those that ended, and logs those that ended badly. */
