@@ -5,6 +5,7 @@
  *     ./host /usr/lib/castbucket/castbucket.so /etc/castbucket/settings.json web-1 'uptime'
  *
  * recording_plugin.h and recording_plugin(3) say what each side owes the other. */
+#define _GNU_SOURCE 1 /* sigabbrev_np() */
 #include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>

@@ -106,11 +106,118 @@ static void print_bash(void)
            "complete -o filenames -F _castbucket castbucket\n");
 }
 
-/* zsh runs bash's completion functions through its own bashcompinit. */
+/* Text between single quotes, with a backslash before what _arguments would take for its own. */
+static void print_quoted(const char *text, const char *special)
+{
+    for (const char *p = text; *p; p++) {
+        if (*p == '\'')
+            fputs("'\\''", stdout);
+        else if (strchr(special, *p))
+            printf("\\%c", *p);
+        else
+            putchar(*p == '\n' ? ' ' : *p);
+    }
+}
+
+static void print_zsh_value(const char *argument)
+{
+    putchar(':');
+    print_quoted(argument, ":[]");
+    putchar(':');
+    if (strchr(argument, '|')) {
+        putchar('(');
+        print_choices(argument);
+        putchar(')');
+    } else if (strcmp(argument, "FILE") == 0 || strcmp(argument, "ID") == 0) {
+        printf("_files");
+    } else if (strcmp(argument, "DIR") == 0) {
+        printf("_files -/");
+    } else {
+        putchar(' '); /* nothing to offer, but a name to show */
+    }
+}
+
+static void print_zsh_options(const struct cli_option *options)
+{
+    for (const struct cli_option *o = options; o->name; o++) {
+        printf(" \\\n            ");
+        if (o->letter)
+            printf("'(-%c --%s)'{-%c%s,--%s%s}'[", o->letter, o->name, o->letter,
+                   o->argument ? "+" : "", o->name, o->argument ? "=" : "");
+        else
+            printf("'--%s%s[", o->name, o->argument ? "=" : "");
+        print_quoted(o->help, ":[]");
+        putchar(']');
+        if (o->argument)
+            print_zsh_value(o->argument);
+        putchar('\'');
+    }
+}
+
+static void print_zsh_choice(const char *name, const char *summary)
+{
+    printf("            '%s:", name);
+    print_quoted(summary, "");
+    printf("'\n");
+}
+
+static void print_zsh_group(const struct cli_group *group)
+{
+    size_t skip = strlen(group->name) + 1;
+    printf("    if [[ $command == %s ]]; then\n"
+           "        if ((CURRENT == 2)); then\n"
+           "            choices=(\n",
+           group->name);
+    for (int k = 0; cli_commands[k]; k++)
+        if (cli_in_group(cli_commands[k], group->name))
+            print_zsh_choice(cli_commands[k]->name + skip, cli_commands[k]->summary);
+    printf("            )\n"
+           "            _describe command choices\n"
+           "            return\n"
+           "        fi\n"
+           "        command+=\" $words[2]\"\n"
+           "        shift words; ((CURRENT--))\n"
+           "    fi\n");
+}
+
 static void print_zsh(void)
 {
-    printf("autoload -U +X bashcompinit && bashcompinit\n");
-    print_bash();
+    printf("#compdef castbucket\n"
+           "# Completion of castbucket for zsh: castbucket completion zsh\n"
+           "_castbucket() {\n"
+           "    local -a choices\n"
+           "    local command=$words[2]\n"
+           "    if ((CURRENT == 2)); then\n"
+           "        choices=(\n");
+    for (int i = 0; cli_groups[i].name; i++)
+        print_zsh_choice(cli_groups[i].name, cli_groups[i].summary);
+    for (int i = 0; cli_commands[i]; i++)
+        if (!strchr(cli_commands[i]->name, ' '))
+            print_zsh_choice(cli_commands[i]->name, cli_commands[i]->summary);
+    printf("            --help --version\n"
+           "        )\n"
+           "        _describe command choices\n"
+           "        return\n"
+           "    fi\n"
+           "    shift words; ((CURRENT--))\n");
+    for (int i = 0; cli_groups[i].name; i++)
+        print_zsh_group(&cli_groups[i]);
+    printf("    case $command in\n");
+    for (int i = 0; cli_commands[i]; i++) {
+        const char *operands = cli_commands[i]->operands;
+        printf("    '%s')\n        _arguments -s", cli_commands[i]->name);
+        print_zsh_options(cli_commands[i]->options);
+        print_zsh_options(cli_common_options);
+        if (*operands) {
+            printf(" \\\n            '1");
+            print_zsh_value(operands);
+            putchar('\'');
+        }
+        printf(" ;;\n");
+    }
+    printf("    esac\n"
+           "}\n"
+           "if (($+functions[compdef])); then compdef _castbucket castbucket; fi\n");
 }
 
 static int run(const struct cli_command *command, int argc, char **argv)

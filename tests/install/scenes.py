@@ -239,7 +239,8 @@ def purge(site):
         os.unlink(site.tree.path("/etc/castbucket/" + name))
     shutil.rmtree(site.tree.path("/etc/castbucket/authorized_keys.d"))
     site.tree.apt("purge", "castbucket", "castbucket-proxy", "castbucket-dev")
-    site.tree.apt("autoremove", "--purge")
+    site.tree.apt("autoremove", "--purge", "-o", "APT::AutoRemove::RecommendsImportant=false",
+                  "-o", "APT::AutoRemove::SuggestsImportant=false")
     left = {name for name in site.files() - site.before if not LEFT_BY_DEBIAN.match(name)}
     assert not left, sorted(left)
     gone = {name for name in site.before - site.files() if not LEFT_BY_DEBIAN.match(name)}

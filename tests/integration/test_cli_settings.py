@@ -237,27 +237,6 @@ def test_recorder_once_with_an_empty_spool_is_done(settings, tmp_path):
     assert out == ""
 
 
-def complete(*words):
-    """What bash offers for a command line whose last word is being typed."""
-    script = ("source <('%s' completion bash); COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); "
-              "_castbucket; printf '%%s\\n' \"${COMPREPLY[@]}\"" % CASTBUCKET)
-    done = subprocess.run(["bash", "--norc", "-c", script, "bash", "castbucket", *words],
-                          cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60,
-                          check=True)
-    assert done.stderr == b""
-    return done.stdout.decode().split()
-
-
-def test_bash_completes_commands_options_and_values():
-    assert complete("sett") == ["settings"]
-    assert complete("settings", "so") == ["socket"]
-    assert complete("settings", "storage", "acme", "--ex") == ["--external-id"]
-    assert complete("settings", "socket", "web-1", "--on-failure", "") == [
-        "end", "refuse", "continue"]
-    assert complete("settings", "storage", "acme", "--path", "/et") == ["/etc"]
-    assert complete("iam", "policy", "--set") == ["--settings"]
-
-
 def test_output_that_cannot_be_written_is_a_failure():
     with open("/dev/full", "wb") as full:
         done = subprocess.run([CASTBUCKET, "iam", "cloudformation"], stdout=full,
