@@ -92,7 +92,8 @@ s3_list(struct s3_bucket *bucket, const char *prefix, const char *delimiter,
 
 /* Whether what the store says of an object that it holds fits these bytes: its checksum if there is
  * one, else an ETag that is an MD5. Sets `proven`; false says only that the bytes have to be read
- * to know. Reads the body at most once. */
+ * to know. Reads the body at most once. `body` NULL: it is not at hand, and only a checksum tells.
+ */
 __attribute__((warn_unused_result)) int s3_object_prove(struct s3_object *object,
                                                         const struct http_body *body,
                                                         const uint8_t sha256[32],

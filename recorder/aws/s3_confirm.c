@@ -74,10 +74,11 @@ int s3_confirm(const struct s3_sums *sums, struct s3_object *object, struct erro
 int s3_object_prove(struct s3_object *object, const struct http_body *body,
                     const uint8_t sha256[32], struct error *error)
 {
-    struct s3_sums sums;
+    struct s3_sums sums = {.md5.known = false};
     struct error contradicted = ERROR_INIT;
     object->proven = false;
-    int rc = s3_sums_of(&sums, body, sha256, error);
+    base64_text(sums.sha256_base64, sha256, SHA256_SIZE);
+    int rc = body ? s3_sums_of(&sums, body, sha256, error) : 0;
     if (rc)
         return rc;
     /* What contradicts is not believed either: some stores' ETags only look like an MD5. */

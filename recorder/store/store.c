@@ -79,6 +79,11 @@ int store_put(struct store *store, const struct store_object *object,
     return store->kind->put(store, object, progress, save, context, error);
 }
 
+int store_has(struct store *store, const struct store_object *object, struct error *error)
+{
+    return store->kind->has(store, object, error);
+}
+
 int store_get(struct store *store, const char *key, uint64_t offset, uint64_t length,
               int (*sink)(void *context, const void *data, size_t length), void *context,
               struct error *error)
@@ -102,7 +107,7 @@ static int hash_stored(void *context, const void *data, size_t length)
 {
     struct comparison *comparison = context;
     if (length > comparison->limit - comparison->size)
-        return ERR_CONFLICT; /* longer than it may be: it is not the same, whatever it is */
+        return ERR_RETRY; /* more than there is: an answer without end, perhaps */
     comparison->size += length;
     return sha256_update(&comparison->hash, data, length);
 }
@@ -139,9 +144,12 @@ int store_compare(struct store *store, const struct store_object *object, uint64
     if (rc)
         return error_set(error, rc, "no memory to compare %s%s", store->url, object->key);
     rc = store_get(store, object->key, 0, 0, hash_stored, &comparison, error);
+    if (rc == 0 && comparison.size != size)
+        rc = error_set(error, ERR_RETRY, "%s%s has %llu bytes, and %llu came", store->url,
+                       object->key, (unsigned long long)size, (unsigned long long)comparison.size);
     if (rc == 0)
         rc = sha256_final(&comparison.hash, stored);
-    if (rc == ERR_CONFLICT || (rc == 0 && memcmp(stored, object->sha256, SHA256_SIZE) != 0))
+    if (rc == 0 && memcmp(stored, object->sha256, SHA256_SIZE) != 0)
         rc = ours ? damaged(store, object, error) : conflict(store, object, size, error);
     sha256_free(&comparison.hash);
     return rc;

@@ -68,6 +68,11 @@ store_put(struct store *store, const struct store_object *object, struct store_p
           int (*save)(void *context, const struct store_progress *progress, struct error *error),
           void *context, struct error *error);
 
+/* 0: the store holds exactly these bytes. ERR_NOT_FOUND: nothing is under the key. ERR_CONFLICT:
+ * something else is. The object's own bytes need not be here: `data` NULL and `fd` -1. */
+__attribute__((warn_unused_result)) int
+store_has(struct store *store, const struct store_object *object, struct error *error);
+
 /* Reads [offset, offset + length) (length 0: to the end) into a sink. ERR_NOT_FOUND. */
 __attribute__((warn_unused_result)) int
 store_get(struct store *store, const char *key, uint64_t offset, uint64_t length,

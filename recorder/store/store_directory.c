@@ -279,6 +279,16 @@ static int get(struct store *store, const char *key, uint64_t offset, uint64_t l
     return rc;
 }
 
+static int has(struct store *store, const struct store_object *object, struct error *error)
+{
+    struct stat info;
+    int fd = open_file(store, object->key, &info, error);
+    if (fd < 0)
+        return fd;
+    close(fd);
+    return store_compare(store, object, (uint64_t)info.st_size, false, error);
+}
+
 static int
 put(struct store *store, const struct store_object *object, struct store_progress *progress,
     int (*save)(void *context, const struct store_progress *progress, struct error *error),
@@ -356,6 +366,7 @@ static const struct store_kind kind = {
     .free = free_directory,
     .put = put,
     .put_new = put_new,
+    .has = has,
     .get = get,
     .list = list,
     .check_access = check_access,

@@ -18,6 +18,7 @@ struct store_kind {
                void *context, struct error *error);
     /* Puts a small object once. ERR_EXISTS when anything is there, even the same. */
     int (*put_new)(struct store *store, const struct store_object *object, struct error *error);
+    int (*has)(struct store *store, const struct store_object *object, struct error *error);
     int (*get)(struct store *store, const char *key, uint64_t offset, uint64_t length,
                int (*sink)(void *context, const void *data, size_t length), void *context,
                struct error *error);
@@ -49,7 +50,8 @@ void store_deinit(struct store *store);
 
 /* Something is under the object's key already: 0 if it is the same, else ERR_CONFLICT. Unless
  * `size`, which is what the store says, is another one, the bytes are read: nothing else proves it.
- * `ours`: it is marked as the very one, so other bytes mean that it was damaged. */
+ * `ours`: it is marked as the very one, so other bytes mean that it was damaged. ERR_RETRY: other
+ * than `size` bytes came. */
 __attribute__((warn_unused_result)) int store_compare(struct store *store,
                                                       const struct store_object *object,
                                                       uint64_t size, bool ours,

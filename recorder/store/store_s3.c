@@ -44,6 +44,11 @@ static int denied_or_missing(struct store_s3 *s3, const char *key, struct error 
     int rc = s3_list(s3->bucket, key, "", search, &sought, &why);
     if ((rc == 0 || rc == 1) && !sought.found)
         return error_set(error, ERR_NOT_FOUND, "there is no object %s%s", s3->store.url, key);
+    if (rc == ERR_RETRY || rc == ERR_CANCELLED || rc == ERR_NO_MEMORY) {
+        if (error)
+            *error = why;
+        return rc; /* not known yet, and no person can help */
+    }
     return ERR_DENIED; /* `error` still has the first answer */
 }
 
@@ -65,6 +70,7 @@ int store_s3_compare(struct store_s3 *s3, const struct store_object *object,
     struct s3_object stored;
     char sha256[65];
     const struct http_body body = body_of(object);
+    bool is_here = object->data || object->fd >= 0;
     int rc = store_s3_head(s3, object->key, &stored, error);
     if (rc)
         return rc;
@@ -72,7 +78,7 @@ int store_s3_compare(struct store_s3 *s3, const struct store_object *object,
     bool ours = strcmp(stored.meta_sha256, sha256) == 0;
     if (stored.size == object->size) {
         rc = parts ? s3_object_prove_parts(&stored, parts, count, error)
-                   : s3_object_prove(&stored, &body, object->sha256, error);
+                   : s3_object_prove(&stored, is_here ? &body : NULL, object->sha256, error);
         if (rc || stored.proven)
             return rc;
     }
@@ -181,6 +187,11 @@ put(struct store *store, const struct store_object *object, struct store_progres
     return rc;
 }
 
+static int has(struct store *store, const struct store_object *object, struct error *error)
+{
+    return store_s3_compare((struct store_s3 *)store, object, NULL, 0, error);
+}
+
 static int get(struct store *store, const char *key, uint64_t offset, uint64_t length,
                int (*sink)(void *context, const void *data, size_t length), void *context,
                struct error *error)
@@ -214,6 +225,7 @@ static const struct store_kind kind = {
     .free = free_s3,
     .put = put,
     .put_new = put_new,
+    .has = has,
     .get = get,
     .list = list,
     .check_access = store_s3_check_access,

@@ -122,27 +122,25 @@ static int open_cast(struct upload *upload, struct error *error)
     return rc;
 }
 
-static int hash_stored(void *context, const void *data, size_t length)
+static struct store_object cast_object(const struct upload *upload)
 {
-    return sha256_update(context, data, length);
+    struct store_object object = {.key = upload->cast_key,
+                                  .content_type = "application/gzip",
+                                  .fd = upload->cast,
+                                  .size = upload->manifest->size};
+    memcpy(object.sha256, upload->manifest->sha256, SHA256_SIZE);
+    return object;
 }
 
 /* The local cast is gone. It may be that the last recorder had it confirmed, removed it, and was
  * killed before it could say so: then the store has exactly these bytes. */
 static int find_stored_cast(struct upload *upload, struct error *error)
 {
-    struct sha256 hash = {0};
-    uint8_t sum[SHA256_SIZE];
-    int rc = sha256_init(&hash);
-    if (rc)
-        return error_set(error, rc, "no memory to compare %s", upload->cast_key);
-    rc = store_get(upload->store, upload->cast_key, 0, 0, hash_stored, &hash, error);
-    if (!rc)
-        rc = sha256_final(&hash, sum);
-    if (rc == ERR_NOT_FOUND || (!rc && memcmp(sum, upload->manifest->sha256, sizeof(sum)) != 0))
+    const struct store_object object = cast_object(upload);
+    int rc = store_has(upload->store, &object, error);
+    if (rc == ERR_NOT_FOUND || rc == ERR_CONFLICT)
         rc = error_set(error, ERR_DAMAGED, "%s.cast.gz is gone, and %s%s is not it",
                        upload->job->id, store_url(upload->store), upload->cast_key);
-    sha256_free(&hash);
     return rc;
 }
 
@@ -163,11 +161,7 @@ static int put_cast(struct upload *upload, struct error *error)
         return 0;
     if (upload->cast < 0)
         return find_stored_cast(upload, error);
-    struct store_object object = {.key = upload->cast_key,
-                                  .content_type = "application/gzip",
-                                  .fd = upload->cast,
-                                  .size = upload->manifest->size};
-    memcpy(object.sha256, upload->manifest->sha256, SHA256_SIZE);
+    const struct store_object object = cast_object(upload);
     int rc = store_put(upload->store, &object, &state->progress, save_progress, upload, error);
     if (rc)
         return rc;

@@ -11,7 +11,9 @@ import hashlib
 import http.server
 import re
 import socket
+import ssl
 import struct
+import subprocess
 import threading
 import time
 import urllib.parse
@@ -87,6 +89,12 @@ class ScriptedS3:
         self.expired = set()     # session tokens
         self.tokens = 0
         self.lock = threading.RLock()
+        self.over = threading.Event()
+        self.tls = None          # an ssl.SSLContext, and it is https
+        self.handshakes = []     # how TLS handshakes ended: "" or what is wrong
+        self.connections = 0     # ever, and
+        self.connection_faults = []  # ways for the next of them: functions of the bare socket
+        self.at_once = self.most_at_once = 0  # requests being answered
         script = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -110,14 +118,44 @@ class ScriptedS3:
             daemon_threads = True
             request_queue_size = 64
 
+            def finish_request(self, request, client_address):
+                """On the connection's own thread, so that one that hangs holds up no other."""
+                with script.lock:
+                    script.connections += 1
+                    way = script.connection_faults.pop(0) if script.connection_faults else None
+                if way:
+                    way(script, request)
+                    return
+                if script.tls:
+                    try:
+                        request = script.tls.wrap_socket(request, server_side=True)
+                        script.handshakes.append("")
+                    except OSError as error:  # ssl.SSLError is one
+                        script.handshakes.append(str(error))
+                        return
+                super().finish_request(request, client_address)
+
             def handle_error(self, request, client_address):
                 pass  # connections that are reset are what this is for
 
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.url = "http://127.0.0.1:%d" % self.server.server_port
+        self.listen = lambda port: Server(("127.0.0.1", port), Handler)
+        self.port = 0
+        self.start()
+
+    def start(self):
+        """Also again, on the same port, with all that it had."""
+        self.server = self.listen(self.port)
+        self.port = self.server.server_port
+        self.over.clear()
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
+    @property
+    def url(self):
+        return "%s://127.0.0.1:%d" % ("https" if self.tls else "http", self.port)
+
     def stop(self):
+        """Connections are refused from now on."""
+        self.over.set()
         self.server.shutdown()
         self.server.server_close()
 
@@ -149,6 +187,15 @@ class ScriptedS3:
         request = Request(handler)
         with self.lock:
             self.log.append(request.operation)
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            self.answer(handler, request)
+        finally:
+            with self.lock:
+                self.at_once -= 1
+
+    def answer(self, handler, request):
         way = self.take_fault(request.operation)
         if way and getattr(way, "before_body", False):
             way(handler, request, None)
@@ -298,6 +345,33 @@ class ScriptedS3:
         return self.HeadObject(request)
 
 
+# Ways to misbehave, before there is a request.
+
+def reset_when_connected(_script, connection):
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def close_when_connected(_script, _connection):
+    pass
+
+
+def hang_when_connected(script, connection):
+    script.over.wait(90)
+    connection.close()
+
+
+def cut_in_handshake(_script, connection):
+    """When the client's first words have come, and half of a record was said."""
+    connection.recv(100)
+    connection.sendall(b"\x16\x03\x03\x00\x7a\x02\x00")
+    reset_when_connected(None, connection)
+
+
+def no_tls(_script, connection):
+    connection.recv(100)
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+
 # Ways to misbehave.
 
 def instead(answer):
@@ -368,12 +442,54 @@ def endless(handler, _request, good):
     raise AssertionError("the client read 256 MiB of nothing")
 
 
+def hang_before_answer(script):
+    def way(handler, _request, _good):
+        script.over.wait(90)
+        handler.close_connection = True
+    return way
+
+
+def hang_in_answer(script):
+    """It took effect, and half of the answer came."""
+    def way(handler, _request, good):
+        answer = good()
+        handler.wfile.write(b"HTTP/1.1 %d OK\r\nContent-Length: %d\r\n\r\n" % (
+            answer.status, len(answer.body) + 1))
+        handler.wfile.write(answer.body)
+        handler.wfile.flush()
+        script.over.wait(90)
+        handler.close_connection = True
+    return way
+
+
+def reset_in_answer(handler, _request, good):
+    """It took effect; half of the answer's body came."""
+    answer = good()
+    answer.headers["Content-Length"] = str(len(answer.body) + 100)
+    answer.body = answer.body[:len(answer.body) // 2]
+    ScriptedS3.send(handler, answer)
+    handler.wfile.flush()
+    reset(handler)
+
+
 def other_headers(**headers):
     """Takes effect; these headers of the answer are wrong."""
     def way(handler, _request, good):
         answer = good()
         answer.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
         ScriptedS3.send(handler, answer)
+    return way
+
+
+def other_answer(answer, **headers):
+    """Has no effect, and a Date that is not the store's."""
+    def way(handler, _request, _good):
+        handler.send_response_only(answer.status)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.send_header("Content-Length", str(len(answer.body)))
+        handler.end_headers()
+        handler.wfile.write(answer.body)
     return way
 
 
@@ -395,3 +511,38 @@ def damage_whole(store):
         kept.etag, kept.checksum = md5(kept.data) + "-" + parts, sha256(kept.data) + "-" + parts
         ScriptedS3.send(handler, answer)
     return way
+
+
+# TLS.
+
+class Authority:
+    """Issues certificates, made with openssl, in a directory."""
+
+    def __init__(self, directory, name):
+        self.path = lambda end: "%s/%s.%s" % (directory, name, end)
+        self.count = 0
+        self.run("req", "-x509", *self.key("ca"), "-out", self.path("pem"), "-days", "2", "-subj",
+                 "/CN=" + name)
+
+    @staticmethod
+    def run(*words):
+        subprocess.run(["openssl", *words], check=True, stdin=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60)
+
+    def key(self, name):
+        return ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
+                self.path(name + ".key"))
+
+    def issue(self, host="IP:127.0.0.1", days=1):
+        """A server's context with a certificate for this host; days -1: ended yesterday."""
+        self.count += 1
+        name = "server%d" % self.count
+        with open(self.path(name + ".ext"), "w", encoding="ascii") as file:
+            file.write("subjectAltName=%s\n" % host)
+        self.run("req", *self.key(name), "-out", self.path(name + ".csr"), "-subj", "/CN=store")
+        self.run("x509", "-req", "-in", self.path(name + ".csr"), "-CA", self.path("pem"),
+                 "-CAkey", self.path("ca.key"), "-days", str(days), "-extfile",
+                 self.path(name + ".ext"), "-out", self.path(name + ".pem"))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.path(name + ".pem"), self.path(name + ".key"))
+        return context
