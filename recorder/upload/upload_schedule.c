@@ -112,9 +112,12 @@ static bool needs_a_person(int code)
 
 static void put_aside(struct schedule_organization *organization, const char *id, int64_t now)
 {
-    if (id_queue_add(&organization->aside, id) == 0)
+    /* Counted from the first, or those that keep coming would keep it aside for ever. */
+    if (!organization->aside.count)
         organization->aside_at = now + SCHEDULE_ASIDE_DELAY;
-    else if (id_queue_add(&organization->ready, id)) {
+    if (id_queue_add(&organization->aside, id) == 0)
+        return;
+    if (id_queue_add(&organization->ready, id)) {
         /* No memory for 37 bytes: the file is in the spool, and the next start finds it. */
     }
 }
@@ -134,6 +137,7 @@ static bool storage_failed(struct upload_schedule *schedule, const struct schedu
 {
     struct schedule_organization *organization = pick->organization;
     const char *id = pick->id;
+    bool begins = organization->failures == 0;
     memcpy(organization->suspect, id, ID_SIZE);
     /* Uploads that were under way together fail together: that is one failure. */
     if (organization->proven || pick->probing)
@@ -154,7 +158,20 @@ static bool storage_failed(struct upload_schedule *schedule, const struct schedu
         organization->given_up = true;
     if (id_queue_add(&organization->ready, id))
         put_aside(organization, id, now);
-    return remember_error(organization, error, wall_ns);
+    return remember_error(organization, error, wall_ns) || begins;
+}
+
+static void judge_suspect(struct schedule_organization *organization, int64_t now)
+{
+    const char *id = organization->suspect;
+    if (id[0] && id_queue_remove(&organization->ready, id)) {
+        /* Without memory to accuse it, it is at fault at once. */
+        bool again = id_queue_remove(&organization->accused, id) ||
+                     id_queue_add(&organization->accused, id);
+        if (again || id_queue_add(&organization->ready, id))
+            put_aside(organization, id, now);
+    }
+    organization->suspect[0] = '\0';
 }
 
 static bool storage_works(struct schedule_organization *organization, int64_t now)
@@ -163,9 +180,7 @@ static bool storage_works(struct schedule_organization *organization, int64_t no
     organization->proven = true;
     organization->failures = 0;
     organization->retry_at = 0;
-    if (organization->suspect[0] && id_queue_remove(&organization->ready, organization->suspect))
-        put_aside(organization, organization->suspect, now);
-    organization->suspect[0] = '\0';
+    judge_suspect(organization, now);
     return news;
 }
 
@@ -177,6 +192,8 @@ bool schedule_done(struct upload_schedule *schedule, const struct schedule_pick 
     bool news = false;
     organization->in_flight--;
     schedule->probing -= pick->probing;
+    if (outcome != UPLOAD_STORE_FAILED && outcome != UPLOAD_CANCELLED)
+        id_queue_remove(&organization->accused, pick->id);
     switch (outcome) {
     case UPLOAD_STORED:
         news = storage_works(organization, now);
@@ -218,6 +235,7 @@ void schedule_settings(struct upload_schedule *schedule, const struct settings *
         organization->retry_at = 0;
         organization->failures = 0;
         organization->suspect[0] = '\0';
+        id_queue_free(&organization->accused);
         bring_back(organization);
     }
 }
@@ -232,6 +250,7 @@ void schedule_free(struct upload_schedule *schedule)
     for (size_t i = 0; i < schedule->count; i++) {
         id_queue_free(&schedule->organizations[i]->ready);
         id_queue_free(&schedule->organizations[i]->aside);
+        id_queue_free(&schedule->organizations[i]->accused);
         free(schedule->organizations[i]->name);
         free(schedule->organizations[i]);
     }

@@ -31,7 +31,10 @@ struct schedule_organization {
     int64_t retry_at, aside_at;
     int64_t waiting_since_ns; /* wall clock; 0: nothing is wrong */
     struct error error;       /* the last one; code 0: none */
-    char suspect[ID_SIZE];    /* failed last; if another then succeeds, it is itself at fault */
+    /* Failed last. If another then succeeds, either the storage works again or this one is itself
+     * at fault: it is accused, and steps aside when that happens to it a second time. */
+    char suspect[ID_SIZE];
+    struct id_queue accused;
     uint8_t settings[SHA256_SIZE];
 };
 

@@ -38,8 +38,8 @@ import time
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from supervisor import (GatewayError, PID_FILE, STATE_FILE, random_word, serve,  # noqa: E402
-                        tail)
+from supervisor import (GatewayError, PID_FILE, STATE_FILE, die_with_parent,  # noqa: E402
+                        random_word, serve, tail)
 
 FOUR_ACTIONS = ["s3:PutObject", "s3:GetObject", "s3:ListBucket", "s3:GetBucketLocation"]
 PACKAGES = "ceph-mon ceph-osd radosgw haproxy faketime openssl"
@@ -101,12 +101,46 @@ class Gateway:
         self.service = self.state["service"]
         self.process = process
         self.own_deletes = 0  # how often request() was told to delete
+        self.restarted = None  # the gateway itself, once crash() and restart() were called
 
     @classmethod
     def start(cls, directory, short_tokens=False):
         return cls(directory, start_supervisor(directory, short_tokens))
 
+    def crash(self):
+        """kill -9 of the gateway itself; what it has stored is the OSD's, which lives on."""
+        if self.restarted:
+            self.restarted.kill()
+            self.restarted.wait()
+        else:
+            os.kill(self.state["pids"]["radosgw"], signal.SIGKILL)
+
+    def restart(self):
+        """Starts it again where it was, and waits until it answers."""
+        with open(os.path.join(self.directory, "radosgw.out"), "ab") as output:
+            self.restarted = subprocess.Popen(
+                ["radosgw", "-c", os.path.join(self.directory, "ceph.conf"), "-n",
+                 "client.rgw.main", "-f"], stdin=subprocess.DEVNULL, stdout=output,
+                stderr=subprocess.STDOUT, cwd=self.directory, preexec_fn=die_with_parent)
+        host = urllib.parse.urlsplit(self.state["gateway_endpoint"]).netloc
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                connection = http.client.HTTPConnection(host, timeout=5)
+                connection.request("GET", "/")
+                connection.getresponse().read()
+                connection.close()
+                return
+            except (OSError, http.client.HTTPException):
+                if time.monotonic() > deadline or self.restarted.poll() is not None:
+                    raise GatewayError("the gateway did not start again: %s" % tail(
+                        os.path.join(self.directory, "radosgw.out"))) from None
+                time.sleep(0.02)
+
     def stop(self):
+        if self.restarted:
+            self.restarted.kill()
+            self.restarted.wait()
         if self.process:
             self.process.stdin.close()
             try:
