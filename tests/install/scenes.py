@@ -118,7 +118,7 @@ def proxy(site):
     tree.write(folder + "/known_hosts", "[127.0.0.1]:%d %s" % (
         site.ports["sshd"], tree.read("/etc/ssh/ssh_host_ed25519_key.pub")))
     port = site.ports["proxy"] = free_port()
-    example = tree.read("/usr/share/doc/castbucket-proxy/examples/proxy.conf")
+    example = tree.read("/usr/share/doc/castbucket-proxy/examples/castbucket-proxy.conf")
     tree.write(folder + "/proxy.conf", example.replace("[::]:2222", "127.0.0.1:%d" % port)
                .replace("web-1.internal:22", "127.0.0.1:%d" % site.ports["sshd"]))
     with open(site.known_hosts, "a", encoding="utf-8") as file:
