@@ -18,6 +18,9 @@
  */
 #define PART ((size_t)1 << 20)
 
+/* The recorder measures the spool more often than this. Where none is at work, one host does. */
+#define USAGE_AGE (60 * NS_PER_SECOND)
+
 struct recording_session {
     struct journal *journal;
     struct settings *settings; /* as they were when it opened */
@@ -231,8 +234,10 @@ static int open_journal(struct recording_instance *instance, struct recording_se
         rc = plugin_spool(instance, settings_spool(session->settings), &spool, error);
         if (rc)
             break;
-        rc = journal_create(spool_area(spool, SPOOL_JOURNALS), name, &meta, &clock_system,
-                            &session->journal, error);
+        spool_measure(spool, USAGE_AGE);
+        const struct space_limit limit = {settings_quota(session->settings), spool_used(spool)};
+        rc = journal_create_within(&limit, spool_area(spool, SPOOL_JOURNALS), name, &meta,
+                                   &clock_system, &session->journal, error);
         if (rc != ERR_NOT_FOUND)
             break;
         plugin_spool_removed(instance, spool);

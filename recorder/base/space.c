@@ -21,19 +21,46 @@ int space_of(int fd, struct space *space, struct error *error)
     return 0;
 }
 
-int space_for_journal(int fd, uint64_t length, struct error *error)
+uint64_t space_quota_bytes(const struct space_quota *quota, const struct space *space)
+{
+    uint64_t bytes = quota->bytes ? quota->bytes : UINT64_MAX;
+    uint64_t part = quota->percent ? space->total / 100 * quota->percent : UINT64_MAX;
+    return bytes < part ? bytes : part;
+}
+
+static int within_quota(const struct space_limit *limit, const struct space *space, uint64_t length,
+                        struct error *error)
+{
+    if (!limit || !limit->used)
+        return 0;
+    uint64_t most = space_quota_bytes(&limit->quota, space);
+    uint64_t used = atomic_load_explicit(&limit->used->bytes, memory_order_relaxed);
+    if (used < most && most - used >= length)
+        return 0;
+    return error_set(error, ERR_NO_SPACE,
+                     "the spool's quota of %llu bytes is reached (%llu are used): uploads make "
+                     "space, or a larger spool_quota does",
+                     (unsigned long long)most, (unsigned long long)used);
+}
+
+int space_for_journal(int fd, uint64_t length, const struct space_limit *limit, struct error *error)
 {
     struct space space;
     struct stat info;
     if (space_of(fd, &space, NULL) || fstat(fd, &info))
         return 0; /* unknown: then the disk itself says when it is full */
+    int rc = within_quota(limit, &space, length, error);
+    if (rc)
+        return rc;
     uint64_t own = (uint64_t)info.st_blocks * STAT_BLOCK + length;
     uint64_t needed = length + space.reserve + own;
-    if (space.available >= needed)
-        return 0;
-    return error_set(error, ERR_NO_SPACE,
-                     "No space left on device (%llu bytes are left, of which %llu are kept for the "
-                     "recorder and %llu for sealing this session)",
-                     (unsigned long long)space.available, (unsigned long long)space.reserve,
-                     (unsigned long long)own);
+    if (space.available < needed)
+        return error_set(error, ERR_NO_SPACE,
+                         "No space left on device (%llu bytes are left, of which %llu are kept for "
+                         "the recorder and %llu for sealing this session)",
+                         (unsigned long long)space.available, (unsigned long long)space.reserve,
+                         (unsigned long long)own);
+    if (limit && limit->used)
+        atomic_fetch_add_explicit(&limit->used->bytes, length, memory_order_relaxed);
+    return 0;
 }

@@ -74,8 +74,8 @@ static int add_sockets(json_t *to, const struct settings *settings)
 /* What is in force, in the shape of the file. */
 static json_t *tree_of(const struct settings *settings)
 {
-    struct settings_top top = {1, settings_spool(settings), settings_cast_version(settings),
-                               settings_signing_key(settings)};
+    struct settings_top top = {1, settings_spool(settings), settings_spool_quota(settings),
+                               settings_cast_version(settings), settings_signing_key(settings)};
     json_t *root = object_of(&settings_place_top, &top);
     json_t *organizations = json_object(), *sockets = json_object();
     int failed = add_organizations(organizations, settings);

@@ -37,7 +37,8 @@ static int set(const struct cli_command *command, const struct cli_arguments *ar
     return rc ? cli_fail(command, &error) : CLI_OK;
 }
 
-static int run_spool(const struct cli_command *command, int argc, char **argv)
+/* A command whose one operand is the key's text. */
+static int set_text(const struct cli_command *command, int argc, char **argv, const char *key)
 {
     struct cli_arguments arguments;
     int rc = cli_parse(command, argc, argv, 1, 1, &arguments);
@@ -45,7 +46,17 @@ static int run_spool(const struct cli_command *command, int argc, char **argv)
         rc = settings_check_words(command, &arguments);
     if (rc >= 0)
         return rc;
-    return set(command, &arguments, "spool", json_string(arguments.operand[0]));
+    return set(command, &arguments, key, json_string(arguments.operand[0]));
+}
+
+static int run_spool(const struct cli_command *command, int argc, char **argv)
+{
+    return set_text(command, argc, argv, "spool");
+}
+
+static int run_spool_quota(const struct cli_command *command, int argc, char **argv)
+{
+    return set_text(command, argc, argv, "spool_quota");
 }
 
 static int run_cast_version(const struct cli_command *command, int argc, char **argv)
@@ -122,6 +133,17 @@ const struct cli_command cli_settings_spool = {
     "there: empty it with 'castbucket recorder --once' before.",
     no_options,
     run_spool,
+};
+
+const struct cli_command cli_settings_spool_quota = {
+    "settings spool-quota",
+    "SIZE|N%",
+    "Sets the most that the spool may take.",
+    "A part of its file system, such as 80%, or a size, such as 20G. When it is reached, which a "
+    "long outage of a bucket can bring about, each socket's on_failure decides; uploads make "
+    "space. The recorder itself may go beyond it, to complete what is there.",
+    no_options,
+    run_spool_quota,
 };
 
 const struct cli_command cli_settings_cast_version = {

@@ -13,6 +13,7 @@ const struct cli_command *const cli_commands[] = {
     &cli_settings_storage,
     &cli_settings_socket,
     &cli_settings_spool,
+    &cli_settings_spool_quota,
     &cli_settings_cast_version,
     &cli_settings_signing_key,
     &cli_settings_show,

@@ -10,7 +10,8 @@
 extern const struct cli_command cli_ls, cli_get, cli_play, cli_verify, cli_transfers, cli_check,
     cli_recorder;
 extern const struct cli_command cli_settings_storage, cli_settings_socket, cli_settings_spool,
-    cli_settings_cast_version, cli_settings_signing_key, cli_settings_show, cli_settings_validate;
+    cli_settings_spool_quota, cli_settings_cast_version, cli_settings_signing_key,
+    cli_settings_show, cli_settings_validate;
 extern const struct cli_command cli_iam_policy, cli_iam_trust, cli_iam_cloudformation;
 extern const struct cli_command cli_completion, cli_help;
 

@@ -35,6 +35,7 @@
 
 #include "recorder/base/clock.h"
 #include "recorder/base/error.h"
+#include "recorder/base/space.h"
 
 #define JOURNAL_MAX_PAYLOAD ((size_t)0xffffff) /* longer events are split, by journal_append */
 
@@ -106,6 +107,13 @@ struct journal;
 __attribute__((warn_unused_result)) int
 journal_create(int directory, const char *name, const struct journal_meta *meta,
                const struct clock *clock, struct journal **journal, struct error *error);
+
+/* The same in a spool with a quota, which holds for the journal's whole life; what is `used` must
+ * live as long. ERR_NO_SPACE, here and from appending, also when the quota is reached. */
+__attribute__((warn_unused_result)) int
+journal_create_within(const struct space_limit *limit, int directory, const char *name,
+                      const struct journal_meta *meta, const struct clock *clock,
+                      struct journal **journal, struct error *error);
 
 /* Appends an event stamped with the clock's time. On return of 0 it is published. No system call on
  * the common path. ERR_NO_SPACE and others: nothing of this event is published, unless it was

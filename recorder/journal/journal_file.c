@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "recorder/base/file.h"
-#include "recorder/base/space.h"
 
 int journal_file_make(struct journal_file *file, int directory, const char *name, bool named,
                       struct error *error)
@@ -81,9 +80,10 @@ static int write_zeros(int fd, uint64_t from, uint64_t to, struct error *error)
     return 0;
 }
 
-int journal_file_allocate(int fd, uint64_t from, uint64_t to, struct error *error)
+int journal_file_allocate(int fd, uint64_t from, uint64_t to, const struct space_limit *limit,
+                          struct error *error)
 {
-    int rc = space_for_journal(fd, to - from, error);
+    int rc = space_for_journal(fd, to - from, limit, error);
     if (rc) {
         error_prefix(error, "cannot give it space");
         return rc;

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "recorder/base/error.h"
+#include "recorder/base/space.h"
 
 /* A file that nobody sees before journal_file_show(): without a name where the file system can
  * (so a crash leaves nothing), else under a hidden one. */
@@ -30,8 +31,11 @@ __attribute__((warn_unused_result)) int journal_file_show(struct journal_file *f
  * the file is mapped through this descriptor's description. */
 void journal_file_close(struct journal_file *file);
 
-/* Makes [from, to) of the file real: allocated and zero. */
+/* Makes [from, to) of the file real: allocated and zero. ERR_NO_SPACE also by
+ * recorder/base/space.h.
+ */
 __attribute__((warn_unused_result)) int journal_file_allocate(int fd, uint64_t from, uint64_t to,
+                                                              const struct space_limit *limit,
                                                               struct error *error);
 
 /* Brings [from, to) of the file into memory by writing zeros, which is only for a part that was

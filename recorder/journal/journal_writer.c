@@ -35,6 +35,7 @@ struct journal {
     bool ended;
 
     /* for growing */
+    struct space_limit limit;
     uint64_t next_window; /* size of the next one, a power of two */
     int directory;
     dev_t device;
@@ -89,7 +90,7 @@ static int move_window(struct journal *journal, int fd, uint64_t from, uint64_t 
                        struct error *error)
 {
     void *window = NULL;
-    int rc = journal_file_allocate(fd, journal->window_end, to, error);
+    int rc = journal_file_allocate(fd, journal->window_end, to, &journal->limit, error);
     if (!rc)
         rc = map(fd, from, to, &window, error);
     if (rc)
@@ -279,8 +280,9 @@ static void unmap(struct journal *journal)
     journal->header = NULL;
 }
 
-int journal_create(int directory, const char *name, const struct journal_meta *meta,
-                   const struct clock *clock, struct journal **journal, struct error *error)
+int journal_create_within(const struct space_limit *limit, int directory, const char *name,
+                          const struct journal_meta *meta, const struct clock *clock,
+                          struct journal **journal, struct error *error)
 {
     *journal = NULL;
     struct buffer encoded = BUFFER_INIT(JOURNAL_META_MAX);
@@ -292,6 +294,7 @@ int journal_create(int directory, const char *name, const struct journal_meta *m
         goto out;
     }
     made->directory = directory;
+    made->limit = *limit;
     made->clock = clock;
     made->started_ns = clock_monotonic_ns(clock);
     made->tick_ns = INT64_MIN;
@@ -320,6 +323,13 @@ out:
     }
     buffer_free(&encoded);
     return rc;
+}
+
+int journal_create(int directory, const char *name, const struct journal_meta *meta,
+                   const struct clock *clock, struct journal **journal, struct error *error)
+{
+    const struct space_limit none = {.used = NULL};
+    return journal_create_within(&none, directory, name, meta, clock, journal, error);
 }
 
 void journal_free(struct journal *journal)

@@ -45,6 +45,7 @@ struct recorder {
     struct uploader *uploader;
     struct sealing *sealing;
     struct status status;
+    struct spool_quota quota;
     int watch; /* inotify, or -1 */
     int64_t scanned_at, second_at;
     struct error settings_error;
@@ -163,14 +164,16 @@ static void scan_if_due(struct recorder *recorder, int64_t now)
         log_error("%s", error.text);
 }
 
-/* Says once when the settings file cannot be used any more, and once when it can again. */
-static void check_settings(struct recorder *recorder)
+/* What follows the settings. Says once when the file cannot be used any more, and once when it can
+ * again. */
+static void look_at_settings(struct recorder *recorder)
 {
     struct error error = ERROR_INIT;
     struct settings *settings = settings_watch_get(recorder->settings, &error);
     struct error *why = error.code ? NULL : &error;
     /* What fails here for lack of memory is tried again in a second, and the key before stays. */
     (void)!sealing_sign_with(recorder->sealing, settings_signing_key(settings), why);
+    spool_quota_look(&recorder->quota, recorder->spool, settings, recorder->clock);
     settings_unref(settings);
     if (strcmp(error.text, recorder->settings_error.text) == 0)
         return;
@@ -183,9 +186,12 @@ static void check_settings(struct recorder *recorder)
 
 static void write_status(struct recorder *recorder, bool running)
 {
-    const struct status_facts facts = {running, sealing_count(recorder->sealing),
+    const struct status_facts facts = {running,
+                                       sealing_count(recorder->sealing),
                                        sealing_problem(recorder->sealing)->text,
-                                       recorder->settings_error.text, recorder->uploader};
+                                       recorder->settings_error.text,
+                                       &recorder->quota,
+                                       recorder->uploader};
     status_write(&recorder->status, recorder->spool, recorder->clock, &facts);
 }
 
@@ -195,7 +201,7 @@ static void each_second(struct recorder *recorder, int64_t now)
         return;
     recorder->second_at = now;
     sealing_sync(recorder->sealing);
-    check_settings(recorder);
+    look_at_settings(recorder);
     write_status(recorder, true);
 }
 

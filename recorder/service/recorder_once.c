@@ -108,6 +108,7 @@ static int seal_and_upload(struct once *once, struct spool *spool, struct settin
         uploader_wait(once->uploader, UINT_MAX);
         /* On a full disk, what was uploaded has made space to seal more. */
     } while (sealing_problem(sealing)->code == ERR_NO_SPACE && sealing_count(sealing) < before);
+    spool_measure(spool, 0);
     rc = take_stock(once, spool, sealing, error);
 out:
     sealing_free(sealing);

@@ -28,6 +28,9 @@ static int describe(struct buffer *out, const struct status_facts *facts)
 {
     int rc = buffer_printf(out, "{\"version\":1,\"state\":\"%s\",\"pid\":%ld,\"sessions\":%zu,",
                            facts->running ? "running" : "stopped", (long)getpid(), facts->sessions);
+    if (!rc && facts->quota->bytes)
+        rc = buffer_printf(out, "\"spool\":{\"quota_bytes\":%llu,\"used_percent\":%u},",
+                           (unsigned long long)facts->quota->bytes, facts->quota->percent);
     if (!rc)
         rc = append_error(out, "sealing_error", facts->sealing_error);
     if (!rc)

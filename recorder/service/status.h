@@ -1,10 +1,11 @@
 /* status.json in the spool: what the recorder is doing, and why what waits is waiting.
  *
  *     {"version": 1, "state": "running" | "stopped", "pid": n, "sessions": n, "updated": "...",
+ *      "spool": {"quota_bytes": n, "used_percent": n},
  *      "sealing_error": "...", "settings_error": "...", "organizations": {...}}
  *
- * Errors are left out when there are none. `sessions` are live or not sealed yet. For
- * "organizations" see uploader_status(). */
+ * Errors are left out when there are none, and the spool when its size is not known. `sessions` are
+ * live or not sealed yet. For "organizations" see uploader_status(). */
 #ifndef CASTBUCKET_SERVICE_STATUS_H
 #define CASTBUCKET_SERVICE_STATUS_H
 
@@ -14,6 +15,7 @@
 #include "recorder/base/buffer.h"
 #include "recorder/base/clock.h"
 #include "recorder/base/error.h"
+#include "recorder/service/spool_quota.h"
 #include "recorder/spool/spool.h"
 #include "recorder/upload/uploader.h"
 
@@ -30,6 +32,7 @@ struct status_facts {
     bool running;
     size_t sessions;
     const char *sealing_error, *settings_error; /* "" : none */
+    const struct spool_quota *quota;
     struct uploader *uploader;
 };
 

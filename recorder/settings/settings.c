@@ -38,6 +38,19 @@ const char *settings_spool(const struct settings *settings)
     return settings->top.spool;
 }
 
+const char *settings_spool_quota(const struct settings *settings)
+{
+    return settings->top.spool_quota;
+}
+
+struct space_quota settings_quota(const struct settings *settings)
+{
+    struct space_quota quota = {0};
+    (void)settings_quota_of(settings->top.spool_quota,
+                            &quota); /* it was checked when it was read */
+    return quota;
+}
+
 int settings_cast_version(const struct settings *settings)
 {
     return settings->top.cast_version;

@@ -5,6 +5,7 @@
  *     {
  *       "version": 1,
  *       "spool": "/var/spool/castbucket",
+ *       "spool_quota": "80%",
  *       "cast_version": 2,
  *       "signing_key": "/etc/castbucket/signing.pem",
  *       "organizations": {
@@ -35,6 +36,7 @@
 #include <stdint.h>
 
 #include "recorder/base/error.h"
+#include "recorder/base/space.h"
 
 #define SETTINGS_DEFAULT_PATH "/etc/castbucket/settings.json"
 #define SETTINGS_ENVIRONMENT "CASTBUCKET_SETTINGS"
@@ -94,8 +96,10 @@ struct settings *settings_ref(struct settings *settings); /* any thread */
 void settings_unref(struct settings *settings);           /* any thread; NULL does nothing */
 
 const char *settings_spool(const struct settings *settings);
-int settings_cast_version(const struct settings *settings);        /* 2 or 3 */
-const char *settings_signing_key(const struct settings *settings); /* a path, or "" */
+const char *settings_spool_quota(const struct settings *settings);  /* as text: "80%", "20G" */
+struct space_quota settings_quota(const struct settings *settings); /* the same */
+int settings_cast_version(const struct settings *settings);         /* 2 or 3 */
+const char *settings_signing_key(const struct settings *settings);  /* a path, or "" */
 
 /* NULL when there is none of that name. Live as long as the settings. */
 const struct organization_settings *settings_organization(const struct settings *settings,

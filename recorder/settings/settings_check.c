@@ -13,7 +13,8 @@
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
 #define MAX_PREFIX 128
-#define MAX_HOST 253 /* RFC 1035 */
+#define MAX_HOST 253       /* RFC 1035 */
+#define MAX_QUOTA_DIGITS 6 /* of a number with a unit up to T: it stays below 2^64 */
 
 static bool starts_with(const char *text, const char *start)
 {
@@ -217,6 +218,42 @@ int settings_check_prefix(const char *value, char clean[SETTINGS_VALUE_SIZE], st
     if (strstr(clean, "//") || starts_with(clean, "./") || starts_with(clean, "../") ||
         strstr(clean, "/./") || strstr(clean, "/../"))
         return error_set(error, ERR_INVALID, "'%s' has a part that is empty, '.' or '..'", value);
+    return 0;
+}
+
+bool settings_quota_of(const char *value, struct space_quota *quota)
+{
+    static const char units[] = "KMGT";
+    size_t digits = strspn(value, DIGITS);
+    *quota = (struct space_quota){0};
+    if (digits == 0 || digits > MAX_QUOTA_DIGITS)
+        return false;
+    unsigned long long number = strtoull(value, NULL, 10);
+    const char *rest = value + digits;
+    if (strcmp(rest, "%") == 0) {
+        quota->percent = (unsigned)number;
+        return number >= 1 && number <= 100;
+    }
+    if (*rest) {
+        const char *unit = strchr(units, *rest);
+        if (!unit || rest[1])
+            return false;
+        number <<= 10 * (unit - units + 1);
+    }
+    quota->bytes = number;
+    return number >= SETTINGS_LEAST_QUOTA;
+}
+
+int settings_check_quota(const char *value, char clean[SETTINGS_VALUE_SIZE], struct error *error)
+{
+    struct space_quota quota;
+    if (!settings_quota_of(value, &quota))
+        return error_set(
+            error, ERR_INVALID,
+            "'%.64s' is neither a part of the spool's file system, 1%% to 100%%, nor a "
+            "size of 1M or more, such as 500M, 20G or 1T",
+            value);
+    memcpy(clean, value, strlen(value) + 1);
     return 0;
 }
 

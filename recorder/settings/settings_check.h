@@ -5,8 +5,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "recorder/base/error.h"
+#include "recorder/base/space.h"
 
 /* Longest value of any kind, and the NUL. */
 #define SETTINGS_VALUE_SIZE 2049
@@ -41,6 +43,13 @@ settings_check_fn settings_check_endpoint;
 /* "" or up to 128 of [A-Za-z0-9!_.'()/=-] without empty, "." or ".." components; ends in a slash
  * when clean. The characters are those that S3 calls safe in keys, less '*'. */
 settings_check_fn settings_check_prefix;
+
+/* "N%" (1 to 100) or a size with a unit, K to T (of 1024 each), of 1M or more. */
+settings_check_fn settings_check_quota;
+#define SETTINGS_LEAST_QUOTA ((uint64_t)1 << 20)
+
+/* What such a text means; false when the check above would refuse it. */
+bool settings_quota_of(const char *value, struct space_quota *quota);
 
 /* Absolute, without "..", not the root directory. */
 settings_check_fn settings_check_path;

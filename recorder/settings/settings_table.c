@@ -13,6 +13,8 @@ static const struct settings_key top_keys[] = {
      "version of this format"},
     {"spool", SETTINGS_STRING, "DIR", "/var/spool/castbucket", settings_check_path,
      offsetof(struct settings_top, spool), ANY, SETTINGS_HELP_SPOOL},
+    {"spool_quota", SETTINGS_STRING, "SIZE|N%", "80%", settings_check_quota,
+     offsetof(struct settings_top, spool_quota), ANY, SETTINGS_HELP_SPOOL_QUOTA},
     {"cast_version", SETTINGS_NUMBER, "2|3", "2", NULL, offsetof(struct settings_top, cast_version),
      ANY, SETTINGS_HELP_CAST_VERSION},
     {"signing_key", SETTINGS_STRING, "FILE", "", settings_check_path,

@@ -34,6 +34,7 @@ struct settings_key {
 struct settings_top {
     int version;
     const char *spool;
+    const char *spool_quota;
     int cast_version;
     const char *signing_key;
 };
@@ -69,6 +70,8 @@ void settings_choice_name(const char *values, int position, char *name, size_t s
 
 /* Help texts that the command line's options share with the file's keys. */
 #define SETTINGS_HELP_SPOOL "directory where recordings wait until they are stored"
+#define SETTINGS_HELP_SPOOL_QUOTA                                                                  \
+    "most that the spool may take: part of its file system, such as 80%, or a size, such as 20G"
 #define SETTINGS_HELP_CAST_VERSION "asciicast version of new recordings; every player reads 2"
 #define SETTINGS_HELP_SIGNING_KEY                                                                  \
     "private Ed25519 key, PEM, that manifests are signed with; only the recorder may read it"

@@ -12,6 +12,7 @@
 
 #include "recorder/base/file.h"
 #include "recorder/base/id.h"
+#include "recorder/spool/spool_usage.h"
 
 #define LOCK_NAME "recorder.lock"
 #define AREA_COUNT 3
@@ -23,6 +24,7 @@ struct spool {
     int root;
     int areas[AREA_COUNT];
     int lock; /* -1: not held */
+    struct space_used *used;
 };
 
 static int open_area(struct spool *spool, int area, struct error *error)
@@ -65,6 +67,8 @@ int spool_open(const char *path, struct spool **spool, struct error *error)
     }
     for (int i = 0; i < AREA_COUNT && !rc; i++)
         rc = open_area(new, i, error);
+    if (!rc)
+        new->used = spool_usage_open(new->root);
 out:
     if (rc)
         spool_free(new);
@@ -81,6 +85,11 @@ const char *spool_path(const struct spool *spool)
 int spool_area(const struct spool *spool, enum spool_area area)
 {
     return spool->areas[area];
+}
+
+struct space_used *spool_used(const struct spool *spool)
+{
+    return spool->used;
 }
 
 int spool_root(const struct spool *spool)
@@ -226,6 +235,7 @@ void spool_free(struct spool *spool)
     if (!spool)
         return;
     spool_unlock(spool);
+    spool_usage_close(spool->used);
     for (int i = 0; i < AREA_COUNT; i++)
         if (spool->areas[i] >= 0)
             close(spool->areas[i]);

@@ -8,6 +8,7 @@
  *     sealed/ID.upload        how far its upload is, written atomically
  *     quarantine/ID.*         what cannot be sealed or uploaded, with ID.reason; never deleted here
  *     status.json             what the recorder is doing and why what waits is waiting
+ *     usage                   how much all of this takes (struct space_used)
  *     recorder.lock           held (flock) by the one recorder at work
  *
  * States of a session, and what a recorder that starts again finds after a kill in between:
@@ -23,8 +24,10 @@
 #define CASTBUCKET_SPOOL_SPOOL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "recorder/base/error.h"
+#include "recorder/base/space.h"
 
 enum spool_area { SPOOL_JOURNALS = 0, SPOOL_SEALED = 1, SPOOL_QUARANTINE = 2 };
 
@@ -50,6 +53,14 @@ const char *spool_path(const struct spool *spool);
 /* An area's descriptor, or the spool's own; valid until spool_free(). */
 int spool_area(const struct spool *spool, enum spool_area area);
 int spool_root(const struct spool *spool);
+
+/* What is known of the size of all that is in the areas; NULL when that cannot be kept. For
+ * journal_create_within(). Lives as long as the spool. */
+struct space_used *spool_used(const struct spool *spool);
+
+/* Measures it (one system call for each file), if that was `age_ns` ago or longer, or never, and
+ * nobody else is at it. */
+void spool_measure(const struct spool *spool, int64_t age_ns);
 
 /* ID + suffix. */
 void spool_name(char name[SPOOL_NAME_SIZE], const char *id, const char *suffix);

@@ -111,8 +111,8 @@ def recordings(directory):
 
 
 def left_in(spool):
-    """Every file of a spool but the two that stay: the lock and the status."""
+    """Every file of a spool but those that stay: the lock, the status and the size."""
     found = []
     for folder, _, names in os.walk(spool):
         found += [os.path.relpath(os.path.join(folder, name), spool) for name in names]
-    return sorted(set(found) - {"recorder.lock", "status.json"})
+    return sorted(set(found) - {"recorder.lock", "status.json", "usage"})

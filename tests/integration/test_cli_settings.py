@@ -36,6 +36,7 @@ def content(settings):
 
 def test_a_whole_file_is_made_by_commands(settings):
     run("settings", "spool", "/var/spool/cb", settings=settings)
+    run("settings", "spool-quota", "20G", settings=settings)
     run("settings", "cast-version", "3", settings=settings)
     run("settings", "storage", "acme", *S3, "--external-id", "x=1:2/3", "--region", "eu-west-1",
         "--endpoint", "https://s3.example.com", "--sts-endpoint", "https://sts.example.com",
@@ -45,7 +46,7 @@ def test_a_whole_file_is_made_by_commands(settings):
     run("settings", "socket", "web-1", "--organization", "acme", "--recording", "on", "--input",
         "on", "--on-failure", "continue", settings=settings)
     assert content(settings) == {
-        "version": 1, "spool": "/var/spool/cb", "cast_version": 3,
+        "version": 1, "spool": "/var/spool/cb", "spool_quota": "20G", "cast_version": 3,
         "organizations": {
             "acme": {"storage": {
                 "type": "aws-s3", "bucket": "acme-recordings", "role_arn": ROLE,
@@ -132,6 +133,8 @@ def test_an_organization_is_removed_only_when_no_socket_needs_it(settings):
      "sockets.web-2.organization: there is no organization 'none'"),
     (["spool", "relative"], "spool: "),
     (["spool", "/a/../b"], "spool: "),
+    (["spool-quota", "lots"], "spool_quota: 'lots' is neither"),
+    (["spool-quota", "101%"], "spool_quota: "),
 ])
 def test_bad_input_names_file_key_and_reason_and_changes_nothing(settings, words, says):
     run("settings", "storage", "acme", *S3, settings=settings)
@@ -178,7 +181,8 @@ def test_show_tells_what_is_in_force(settings):
     run("settings", "socket", "wéb", "--organization", "acme", settings=settings)
     out, _ = run("settings", "show", "--json", settings=settings)
     assert json.loads(out) == {
-        "version": 1, "spool": "/var/spool/castbucket", "cast_version": 2,
+        "version": 1, "spool": "/var/spool/castbucket", "spool_quota": "80%",
+        "cast_version": 2,
         "organizations": {"acme": {"storage": {"type": "aws-s3", "bucket": "acme-recordings",
                                                "role_arn": ROLE, "prefix": "ssh/"}}},
         "sockets": {"wéb": {"organization": "acme", "recording": True, "input": False,

@@ -388,6 +388,39 @@ static void a_full_disk_fails_the_event_and_leaves_room_for_gap_and_end(void **s
     journal_free(journal);
 }
 
+static void a_reached_quota_fails_like_a_full_disk_and_counts_what_is_taken(void **state)
+{
+    (void)state;
+    static char data[300000];
+    struct space_used used = {0};
+    const struct space_limit limit = {{.bytes = 1 << 20}, &used};
+    struct journal *journal, *second;
+    struct error error = ERROR_INIT;
+    struct stat info;
+    assert_int_equal(
+        journal_create_within(&limit, directory, NAME, &facts, &fake_clock, &journal, &error), 0);
+    assert_int_equal(fstatat(directory, NAME, &info, 0), 0);
+    assert_int_equal(atomic_load(&used.bytes), info.st_size);
+    for (int i = 0; i < 3; i++)
+        append(journal, JOURNAL_STDOUT, data, sizeof(data));
+    assert_int_equal(journal_append(journal, JOURNAL_STDOUT, data, sizeof(data), &error),
+                     ERR_NO_SPACE);
+    assert_non_null(strstr(error.text, "quota of 1048576 bytes"));
+    assert_true(atomic_load(&used.bytes) <= 1 << 20);
+    /* Somebody else has taken the rest. */
+    atomic_store(&used.bytes, UINT64_C(1) << 30);
+    assert_int_equal(
+        journal_create_within(&limit, directory, "second", &facts, &fake_clock, &second, &error),
+        ERR_NO_SPACE);
+    assert_null(second);
+    assert_int_equal(entries(), 1);
+    /* Uploads have made space. */
+    atomic_store(&used.bytes, 4096);
+    append(journal, JOURNAL_STDOUT, data, sizeof(data));
+    assert_true(atomic_load(&used.bytes) > 4096);
+    journal_free(journal);
+}
+
 static void a_full_disk_refuses_a_new_journal_and_leaves_nothing(void **state)
 {
     (void)state;
@@ -815,6 +848,7 @@ int main(void)
         TEST(events_of_all_sizes_outgrow_the_window),
         TEST(an_event_that_is_too_long_is_split),
         TEST(a_full_disk_fails_the_event_and_leaves_room_for_gap_and_end),
+        TEST(a_reached_quota_fails_like_a_full_disk_and_counts_what_is_taken),
         TEST(a_full_disk_refuses_a_new_journal_and_leaves_nothing),
         TEST(poorer_file_systems_work_as_well),
         TEST(a_journal_is_never_replaced),

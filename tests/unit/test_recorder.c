@@ -298,6 +298,9 @@ static void a_running_recorder_takes_sessions_as_they_come(void **state)
     const json_t *acme = json_object_get(json_object_get(json, "organizations"), "acme");
     assert_int_equal(json_integer_value(json_object_get(acme, "waiting")), 0);
     assert_int_equal(json_integer_value(json_object_get(json, "sessions")), 0);
+    const json_t *spool = json_object_get(json, "spool");
+    assert_true(json_integer_value(json_object_get(spool, "quota_bytes")) > 1 << 20);
+    assert_true(json_is_integer(json_object_get(spool, "used_percent")));
     json_decref(json);
     buffer_free(&text);
 }

@@ -96,6 +96,7 @@ static int tear_down(void **state)
         unlinkat(root, names[i], AT_REMOVEDIR);
         buffer_free(&f->sent[i]);
     }
+    unlinkat(root, "usage", 0);
     close(root);
     /* Fails when a test, or what it tested, left a file behind. */
     int rc = rmdir(f->path);

@@ -86,6 +86,7 @@ static int tear_down(void **state)
     spool_free(f->spool);
     for (int i = 0; i < 3; i++)
         unlinkat(root, names[i], AT_REMOVEDIR);
+    unlinkat(root, "usage", 0);
     close(root);
     for (int i = 0; i < 4; i++)
         buffer_free(&f->raw[i]);

@@ -16,7 +16,8 @@
 #include "recorder/settings/settings_table.h"
 
 static const char complete[] =
-    "{\"version\": 1, \"spool\": \"/var//spool/./cb/\", \"cast_version\": 3,\n"
+    "{\"version\": 1, \"spool\": \"/var//spool/./cb/\", \"spool_quota\": \"20G\", "
+    "\"cast_version\": 3,\n"
     " \"organizations\": {\n"
     "  \"acme\": {\"storage\": {\"type\": \"aws-s3\", \"bucket\": \"acme-recordings\",\n"
     "    \"role_arn\": \"arn:aws:iam::123456789012:role/teams/recordings\",\n"
@@ -56,6 +57,8 @@ static void a_complete_file_is_understood(void **state)
     struct settings *settings = parse(complete, &error);
     assert_non_null(settings);
     assert_string_equal(settings_spool(settings), "/var/spool/cb");
+    assert_int_equal(settings_quota(settings).bytes, UINT64_C(20) << 30);
+    assert_int_equal(settings_quota(settings).percent, 0);
     assert_int_equal(settings_cast_version(settings), 3);
     const struct organization_settings *acme = settings_organization(settings, "acme");
     assert_non_null(acme);
@@ -95,6 +98,38 @@ static void a_complete_file_is_understood(void **state)
     settings_unref(settings);
 }
 
+static void a_quota_is_a_part_of_the_disk_or_a_size(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+        unsigned percent;
+    } good[] = {{"1%", 0, 1},
+                {"100%", 0, 100},
+                {"1M", 1 << 20, 0},
+                {"1024K", 1 << 20, 0},
+                {"999999T", UINT64_C(999999) << 40, 0}};
+    static const char *const bad[] = {"",     "0",    "0%",   "101%", "1023K",   "999999",
+                                      "20g",  "20GB", "20 G", "-1G",  "G",       "%",
+                                      "1.5G", " 1G",  "80%%", "M1",   "1000000T"};
+    struct error error = ERROR_INIT;
+    char clean[SETTINGS_VALUE_SIZE];
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+        struct space_quota quota;
+        assert_int_equal(settings_check_quota(good[i].text, clean, &error), 0);
+        assert_string_equal(clean, good[i].text);
+        assert_true(settings_quota_of(clean, &quota));
+        assert_int_equal(quota.bytes, good[i].bytes);
+        assert_int_equal(quota.percent, good[i].percent);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        if (settings_check_quota(bad[i], clean, &error) != ERR_INVALID)
+            fail_msg("accepted: '%s'", bad[i]);
+    expect_error("{\"spool_quota\": \"lots\"}", "file.json: spool_quota: 'lots'", "1% to 100%");
+    expect_error("{\"spool_quota\": 80}", "file.json: spool_quota: ", "string");
+}
+
 static void an_empty_object_means_the_defaults(void **state)
 {
     (void)state;
@@ -102,6 +137,8 @@ static void an_empty_object_means_the_defaults(void **state)
     struct settings *settings = parse("{}", &error);
     assert_non_null(settings);
     assert_string_equal(settings_spool(settings), "/var/spool/castbucket");
+    assert_int_equal(settings_quota(settings).percent, 80);
+    assert_int_equal(settings_quota(settings).bytes, 0);
     assert_int_equal(settings_cast_version(settings), 2);
     assert_null(settings_socket(settings, "any"));
     assert_null(settings_organization(settings, "any"));
@@ -517,6 +554,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_complete_file_is_understood),
+        cmocka_unit_test(a_quota_is_a_part_of_the_disk_or_a_size),
         cmocka_unit_test(an_empty_object_means_the_defaults),
         cmocka_unit_test(what_is_not_json_is_refused_with_its_line),
         cmocka_unit_test(a_duplicate_key_is_refused),

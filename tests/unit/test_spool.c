@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "recorder/base/clock.h"
 #include "recorder/base/file.h"
 #include "recorder/base/id.h"
 #include "recorder/spool/spool.h"
@@ -259,6 +260,45 @@ static void the_lock_removes_temporary_files_of_a_killed_recorder(void **state)
     assert_true(is_there(place, SPOOL_SEALED, ID_OLD ".upload"));
 }
 
+static void its_size_is_measured_and_known_to_all_who_have_it_open(void **state)
+{
+    const struct place *place = *state;
+    static char data[100000];
+    struct spool *again = NULL;
+    struct error error = ERROR_INIT;
+    assert_int_equal(spool_open(place->path, &again, &error), 0);
+    const struct space_used *used = spool_used(again);
+    assert_non_null(used);
+    memset(data, 'x', sizeof(data) - 1);
+    put(place, SPOOL_JOURNALS, ID_OLD ".journal", data);
+    put(place, SPOOL_QUARANTINE, ID_OLD ".cast.gz", data);
+    spool_measure(place->spool, 0);
+    uint64_t both = atomic_load(&used->bytes);
+    assert_in_range(both, 2 * sizeof(data) - 2, 3 * sizeof(data));
+    put(place, SPOOL_SEALED, ID_NEW ".cast.gz", data);
+    spool_measure(again, 60 * NS_PER_SECOND);
+    assert_int_equal(atomic_load(&used->bytes), both);
+    spool_measure(again, 0);
+    assert_int_equal(atomic_load(&used->bytes), both / 2 * 3);
+    /* What a host takes is counted until it is measured. */
+    atomic_fetch_add(&spool_used(place->spool)->bytes, 12345);
+    assert_int_equal(atomic_load(&used->bytes), both / 2 * 3 + 12345);
+    assert_int_equal(spool_remove(again, SPOOL_SEALED, ID_NEW, ".cast.gz", &error), 0);
+    spool_measure(again, 0);
+    assert_int_equal(atomic_load(&used->bytes), both);
+    spool_free(again);
+}
+
+static void a_size_of_before_the_machines_start_is_measured_again(void **state)
+{
+    const struct place *place = *state;
+    struct space_used *used = spool_used(place->spool);
+    atomic_store(&used->bytes, UINT64_C(1) << 40);
+    atomic_store(&used->measured_ns, INT64_MAX);
+    spool_measure(place->spool, 60 * NS_PER_SECOND);
+    assert_int_equal(atomic_load(&used->bytes), 0);
+}
+
 #define spool_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -274,6 +314,8 @@ int main(void)
         spool_test(quarantine_takes_every_file_and_says_why),
         spool_test(a_second_quarantine_keeps_the_first),
         spool_test(the_lock_removes_temporary_files_of_a_killed_recorder),
+        spool_test(its_size_is_measured_and_known_to_all_who_have_it_open),
+        spool_test(a_size_of_before_the_machines_start_is_measured_again),
     };
     return cmocka_run_group_tests_name("spool", tests, NULL, NULL);
 }
