@@ -71,7 +71,7 @@ static double by_memcpy(size_t length, size_t calls)
                 munmap(window, end - start);
             start = at & ~(size - 1);
             end = (at + length + size - 1) & ~(size - 1);
-            if (journal_file_allocate(fd, old_end, end, NULL))
+            if (journal_file_allocate(fd, old_end, end, NULL, NULL))
                 give_up("copy", "no space");
             window = mmap(NULL, end - start, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)start);
             if (window == MAP_FAILED)
