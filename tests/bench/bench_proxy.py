@@ -10,7 +10,7 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from figures import alternate, figure, log_text, median, timed  # noqa: E402
+from figures import alternate, figure, log_text, median, settled, timed  # noqa: E402
 from lab.lab import Lab  # noqa: E402
 from lab.process import environment  # noqa: E402
 from typist import Typist, percentile  # noqa: E402
@@ -40,7 +40,8 @@ def hop_configuration(folder, target):
 class Ways:
     """How to get to the target."""
 
-    def __init__(self, alice, direct):
+    def __init__(self, alice, direct, spool):
+        self.spool = spool
         self.env = environment(HOME=alice.directory)
         self.ssh = {"on": ["ssh", "-F", alice.config, "on"],
                     "off": ["ssh", "-F", alice.config, "off"],
@@ -50,6 +51,7 @@ class Ways:
         words = self.ssh[name]
         if terminal:
             words = [*words[:-1], "-tt", words[-1]]
+        settled(self.spool)
         return timed([*words, command], stdout=subprocess.DEVNULL, env=self.env)[0]
 
     def alternate(self, rounds, names, command, terminal=False):
@@ -102,7 +104,7 @@ def main():
         target = lab.target()
         alice = lab.person()
         lab.proxy({"on": target, "off": target}, [alice])
-        ways = Ways(alice, hop_configuration(folder, target))
+        ways = Ways(alice, hop_configuration(folder, target), lab.spool)
         try:
             connect = ways.alternate(CONNECTS, ways.ssh, "true")
             echo = ways.echoes(KEYS)

@@ -43,6 +43,11 @@ class Space:
         return self.most
 
 
+def all_complete(lab):
+    entries = [entry for entry in lab.ls("acme") if entry["complete"]]
+    return entries if len(entries) == ROUNDS else None
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="castbucket-bench.") as folder:
         lab = Lab(folder, None)
@@ -75,9 +80,7 @@ def main():
             space = Space(lab.spool)
             took = alternate(ROUNDS, on=put("on"), off=put("off"))
             most = space.stop()
-            entries = wait_until(
-                lambda: [entry for entry in lab.ls("acme") if entry["complete"]][ROUNDS - 1:] and
-                lab.ls("acme"), seconds=60, what="the recordings")
+            entries = wait_until(lambda: all_complete(lab), seconds=60, what="the recordings")
         finally:
             space.stop()
             lab.close()

@@ -40,12 +40,27 @@ def timed(words, **keywords):
 
 
 def alternate(rounds, **ways):
-    """Calls each of the ways in turn, `rounds` times. name: list of what it returned."""
+    """Calls each of the ways in turn, `rounds` times, every second time in the other order, so that no
+    way always follows the same one. name: list of what it returned."""
     results = {name: [] for name in ways}
+    names = list(ways)
     for _ in range(rounds):
-        for name, way in ways.items():
-            results[name].append(way())
+        for name in names:
+            results[name].append(ways[name]())
+        names.reverse()
     return results
+
+
+def settled(spool):
+    """Waits until the recorder has nothing left to do, so that what is measured next does not pay for
+    what was measured before."""
+    deadline = time.monotonic() + 60
+    while any(not name.startswith(".") for area in ("journals", "sealed")
+              if os.path.isdir(os.path.join(spool, area))
+              for name in os.listdir(os.path.join(spool, area))):
+        if time.monotonic() > deadline:
+            raise SystemExit("%s: recordings are not stored within a minute" % spool)
+        time.sleep(0.01)
 
 
 def median(values):
