@@ -280,12 +280,22 @@ static bool pass_fair(struct sealing *sealing, int64_t until, bool *all)
     return more || !*all;
 }
 
+/* What a live session has not filled a chunk with yet is not late: thousands of them may wait so.
+ */
+static uint64_t behind(const struct sealer *sealer)
+{
+    uint64_t backlog = sealer_backlog(sealer);
+    if (sealer_ended(sealer))
+        return backlog;
+    return backlog > SEAL_CHUNK_BYTES ? backlog - SEAL_CHUNK_BYTES : 0;
+}
+
 static uint64_t backlog(const struct sealing *sealing)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < sealing->count; i++)
         if (sealing->sessions[i]->sealer)
-            sum += sealer_backlog(sealing->sessions[i]->sealer);
+            sum += behind(sealing->sessions[i]->sealer);
     return sum;
 }
 
