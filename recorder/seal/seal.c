@@ -78,7 +78,7 @@ int sealer_open(struct spool *spool, const char *id, const struct clock *clock,
     made->spool = spool;
     made->clock = clock;
     memcpy(made->id, id, ID_SIZE);
-    made->synced = clock_monotonic_ns(clock);
+    made->synced = INT64_MIN / 2;
     int rc = manifest_is_there(made, &made->complete, error);
     if (!rc && !made->complete)
         rc = sealer_resume(made, error);
@@ -208,7 +208,7 @@ static int sync_sealed(struct sealer *sealer, struct error *error)
 /* Once sealed chunks are on disk. */
 static void give_space_back(struct sealer *sealer)
 {
-    if (sealer->keep_journal || sealer->end)
+    if (sealer->keep_journal || sealer->end || !sealer->reader)
         return;
     journal_reader_release(sealer->reader, sealer->done.journal_offset);
     seal_transfer_release(sealer);
@@ -217,9 +217,12 @@ static void give_space_back(struct sealer *sealer)
 bool sealer_sync_due(struct sealer *sealer)
 {
     int64_t now = clock_monotonic_ns(sealer->clock);
-    if (sealer->complete || !sealer->reader ||
-        now - sealer->synced < SEAL_SYNC_SECONDS * NS_PER_SECOND)
+    if (sealer->complete || now - sealer->synced < SEAL_SYNC_SECONDS * NS_PER_SECOND / 2)
         return false;
+    if (!sealer->reader) {
+        sealer->due_end = sealer->synced_end; /* what there is, is not known before it is opened */
+        return true;
+    }
     sealer->due_end = published_end(sealer);
     return sealer->due_end != sealer->synced_end || sealer->unsynced;
 }
@@ -236,11 +239,6 @@ void sealer_synced(struct sealer *sealer)
 }
 
 int sealer_sync(struct sealer *sealer, struct error *error)
-{
-    return sealer_sync_due(sealer) ? sealer_sync_now(sealer, error) : 0;
-}
-
-int sealer_sync_now(struct sealer *sealer, struct error *error)
 {
     if (sealer->complete)
         return 0;
@@ -265,6 +263,6 @@ int sealer_sync_now(struct sealer *sealer, struct error *error)
             give_space_back(sealer);
     }
     if (reopened)
-        sealer_read_again(sealer);
+        sealer_read_again(sealer); /* as it was left for the next try */
     return rc;
 }

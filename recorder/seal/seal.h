@@ -73,16 +73,16 @@ enum seal_state {
 __attribute__((warn_unused_result)) int
 sealer_run(struct sealer *sealer, struct seal_worker *worker, bool flush, struct error *error);
 
-/* Syncs journal and sealed chunks if SEAL_SYNC_SECONDS have passed since the last time. */
+/* Whether journal or sealed chunks have something that is not on disk, also when sealing fails. To
+ * be asked each SEAL_SYNC_SECONDS; false when it was synced not half as long ago. */
+bool sealer_sync_due(struct sealer *sealer);
+
+/* Syncs them, whatever was synced when. */
 __attribute__((warn_unused_result)) int sealer_sync(struct sealer *sealer, struct error *error);
 
-/* For many sessions together: whether something is due to be synced, noting what; and, once the
- * spool's whole file system was synced after that, that what was noted is on disk. */
-bool sealer_sync_due(struct sealer *sealer);
+/* Instead, of many sessions together: what was due when that was asked is on disk, because the
+ * spool's whole file system was synced after it. */
 void sealer_synced(struct sealer *sealer);
-
-/* The same now, whatever was synced when: on a full disk, to get the journal's space back. */
-__attribute__((warn_unused_result)) int sealer_sync_now(struct sealer *sealer, struct error *error);
 
 /* Whether sealer_run() would have something to do. Cheap: no system call while the session is
  * live, except once in a while to see whether the writer is gone. */

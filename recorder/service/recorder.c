@@ -22,11 +22,11 @@
 #include "recorder/spool/spool.h"
 #include "recorder/upload/uploader.h"
 
-#define LIVE_TICK_MS 100            /* how often live journals are looked at: memory reads */
-#define BUSY_TICK_MS 1000           /* while something waits to be uploaded */
-#define IDLE_TICK_MS 5000           /* new journals wake us; this is for the settings */
-#define PASS_TIME (500 * NS_PER_MS) /* a pass ends, so that syncing and new sessions get a turn */
-#define SECOND_TICK (1 * NS_PER_SECOND)
+#define LIVE_TICK_MS 100              /* how often live journals are looked at: memory reads */
+#define BUSY_TICK_MS 1000             /* while something waits to be uploaded */
+#define IDLE_TICK_MS 5000             /* new journals wake us; this is for the settings */
+#define PASS_TIME (500 * NS_PER_MS)   /* a pass ends, so that syncing and new sessions get a turn */
+#define SECOND_TICK (900 * NS_PER_MS) /* with a live tick on top it is the sync interval */
 #define SCAN_INTERVAL (60 * NS_PER_SECOND)      /* in case inotify missed something */
 #define SCAN_INTERVAL_BLIND (1 * NS_PER_SECOND) /* without inotify */
 #define END_NOTICED (700 * NS_PER_MS) /* how long a sealer may take to see that a session ended */
@@ -195,8 +195,9 @@ static void write_status(struct recorder *recorder, bool running)
     status_write(&recorder->status, recorder->spool, recorder->clock, &facts);
 }
 
-static void each_second(struct recorder *recorder, int64_t now)
+static void each_second(struct recorder *recorder)
 {
+    int64_t now = clock_monotonic_ns(recorder->clock);
     if (now - recorder->second_at < SECOND_TICK)
         return;
     recorder->second_at = now;
@@ -205,13 +206,20 @@ static void each_second(struct recorder *recorder, int64_t now)
     write_status(recorder, true);
 }
 
+/* What is older than a second is to be on disk, however much there is to seal. */
+static int64_t pass_end(const struct recorder *recorder, int64_t now)
+{
+    int64_t end = now + PASS_TIME, second = recorder->second_at + SECOND_TICK;
+    return second < end ? second : end;
+}
+
 static void work(struct recorder *recorder)
 {
     while (!atomic_load(&recorder->stop)) {
         int64_t now = clock_monotonic_ns(recorder->clock);
         scan_if_due(recorder, now);
-        bool more = sealing_pass(recorder->sealing, now + PASS_TIME);
-        each_second(recorder, now);
+        bool more = sealing_pass(recorder->sealing, pass_end(recorder, now));
+        each_second(recorder);
         int timeout = IDLE_TICK_MS;
         if (more)
             timeout = 0;

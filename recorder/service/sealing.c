@@ -217,7 +217,7 @@ bool sealing_run(struct sealing *sealing, struct session *session)
     struct error error = ERROR_INIT;
     int rc = sealer_run(session->sealer, sealing->worker, false, &error);
     /* On a full disk: what is sealed so far gives back its journal's space once it is synced. */
-    if (rc == ERR_NO_SPACE && sealer_sync_now(session->sealer, NULL) == 0)
+    if (rc == ERR_NO_SPACE && sealer_sync(session->sealer, NULL) == 0)
         rc = sealer_run(session->sealer, sealing->worker, false, &error);
     if (rc < 0) {
         fail(sealing, session, &error);
@@ -343,7 +343,7 @@ void sealing_sync(struct sealing *sealing)
 {
     for (size_t i = 0; i < sealing->count; i++) {
         struct session *session = sealing->sessions[i];
-        session->due = session->sealer && !session->retry_at && sealer_sync_due(session->sealer);
+        session->due = session->sealer && sealer_sync_due(session->sealer);
     }
     bool synced = sync_together(sealing);
     for (size_t i = 0; i < sealing->count && !atomic_load(sealing->options.stop); i++) {
@@ -351,8 +351,8 @@ void sealing_sync(struct sealing *sealing)
         struct error error = ERROR_INIT;
         if (session->due && synced)
             sealer_synced(session->sealer);
-        else if (session->due && sealer_sync(session->sealer, &error))
-            sealing_postpone(sealing, session, &error);
+        else if (session->due && sealer_sync(session->sealer, &error) && !session->retry_at)
+            sealing_postpone(sealing, session, &error); /* else it waits for that already */
     }
 }
 

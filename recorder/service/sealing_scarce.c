@@ -60,7 +60,7 @@ static bool pass_live(struct sealing *sealing, int64_t now, int64_t until)
         if (sealing_space(sealing, &reserve) <= reserve / 2)
             return false;
         more = sealing_run(sealing, session) || more;
-        if (session->sealer && sealer_sync_now(session->sealer, &error))
+        if (session->sealer && sealer_sync(session->sealer, &error))
             sealing_postpone(sealing, session, &error);
         if (clock_monotonic_ns(sealing->clock) >= until)
             return true;

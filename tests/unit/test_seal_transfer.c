@@ -215,7 +215,7 @@ static int seal_anew(struct fixture *f, bool sync)
     if (rc < 0)
         fail_msg("%s", error.text);
     if (sync)
-        assert_int_equal(sealer_sync_now(sealer, NULL), 0);
+        assert_int_equal(sealer_sync(sealer, NULL), 0);
     sealer_free(sealer);
     return rc;
 }

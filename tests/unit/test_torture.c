@@ -223,7 +223,7 @@ static int seal(void *context, const char *id)
         rc = sealer_run(sealer, worker, true, error);
     while (rc == SEAL_MORE);
     if (!rc)
-        rc = sealer_sync_now(sealer, error);
+        rc = sealer_sync(sealer, error);
     sealer_free(sealer);
     return rc == SEAL_COMPLETE ? 0 : rc ? rc : 1; /* 1: it still has a writer */
 }
