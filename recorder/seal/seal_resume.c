@@ -122,28 +122,75 @@ static int cut(const struct sealer *sealer, const struct files *files, uint64_t 
  * the frame's own page, or after the meta frame's. */
 #define PROBE ((uint64_t)2 * 4096)
 
-/* What was given up must be sealed again from the journal. If the journal has given that space
- * back, it was synced once, so the disk lost it; nothing here can make it good, and what is left
- * must not be written over. */
-static int check_journal(struct sealer *sealer, struct error *error)
+static int copy(int from, uint64_t size, int to, struct error *error)
+{
+    char block[16384];
+    int rc = 0;
+    for (uint64_t at = 0; at < size && !rc;) {
+        size_t take = size - at < sizeof(block) ? (size_t)(size - at) : sizeof(block);
+        rc = file_pread_all(from, block, take, (off_t)at, error);
+        if (!rc)
+            rc = file_write_all(to, block, take, error);
+        at += take;
+    }
+    if (!rc && fsync(to))
+        rc = error_system(error, "cannot sync");
+    return rc;
+}
+
+/* Copies the recording, as far as it is, into quarantine/ before it is cut: what is cut off was
+ * never synced, or was and the disk lost it. Somebody may read more in it than we. */
+static int keep_cast(const struct sealer *sealer, const struct files *files, const char *why,
+                     struct error *error)
+{
+    char name[SPOOL_NAME_SIZE], reason[SPOOL_NAME_SIZE];
+    int area = spool_area(sealer->spool, SPOOL_QUARANTINE);
+    spool_name(name, sealer->id, SPOOL_CAST_SUFFIX);
+    spool_name(reason, sealer->id, SPOOL_REASON_SUFFIX);
+    if (files->cast_size == 0)
+        return 0;
+    int fd = openat(area, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 && errno == EEXIST)
+        return 0;
+    if (fd < 0)
+        return error_system(error, "cannot keep %s in quarantine", name);
+    int rc = copy(files->cast, files->cast_size, fd, error);
+    close(fd);
+    if (!rc)
+        rc = file_write_atomic(area, reason, why, strlen(why), 0600, error);
+    if (rc) {
+        unlinkat(area, name, 0);
+        error_prefix(error, "cannot keep %s in quarantine", name);
+    }
+    return rc;
+}
+
+/* What was given up must be sealed again from the journal. If that cannot be read on from there,
+ * the power was lost before its bytes were synced, or it has given that space back and the disk has
+ * lost what was synced before. Then what is left is sealed, and ends as damaged. */
+static int check_journal(struct sealer *sealer, const struct files *files, struct error *error)
 {
     struct journal_frame frame;
+    struct error why = ERROR_INIT;
     uint64_t first = 0;
     int rc = sealer_read_on(sealer, error);
     if (rc)
         return rc;
     do {
-        rc = journal_reader_next(sealer->reader, &frame, error);
+        rc = journal_reader_next(sealer->reader, &frame, &why);
         if (rc == JOURNAL_FRAME && first == 0)
             first = frame.end;
     } while (rc == JOURNAL_FRAME && frame.end - first < PROBE);
     sealer_read_again(sealer);
-    if (rc == ERR_DAMAGED)
-        error_prefix(error,
-                     "%s%s is damaged after its first %llu chunks, and the journal no longer has "
-                     "what it was made from",
-                     sealer->id, SPOOL_CAST_SUFFIX, (unsigned long long)sealer->done.chunks);
-    return rc < 0 ? rc : 0;
+    if (rc >= 0)
+        return 0;
+    if (rc != ERR_DAMAGED)
+        return error_set(error, rc, "%s", why.text);
+    error_prefix(&why,
+                 "%s%s is damaged after its first %llu chunks, and the journal no longer has what "
+                 "it was made from",
+                 sealer->id, SPOOL_CAST_SUFFIX, (unsigned long long)sealer->done.chunks);
+    return keep_cast(sealer, files, why.text, error);
 }
 
 int sealer_resume(struct sealer *sealer, struct error *error)
@@ -185,7 +232,7 @@ int sealer_resume(struct sealer *sealer, struct error *error)
         end = NULL;
     } else {
         if (records < found || (records == 0 && files.cast_size))
-            rc = check_journal(sealer, error);
+            rc = check_journal(sealer, &files, error);
         if (!rc)
             rc = cut(sealer, &files, records * SEAL_RECORD_SIZE, error);
     }

@@ -732,9 +732,9 @@ static void chunk_changed_on_disk_is_named_and_nothing_is_removed(void **state)
     drop(&s);
 }
 
-static void sealed_chunk_lost_after_its_journal_was_given_back_is_an_error(void **state)
+/* `records`: or everything that tells of the chunks. */
+static void lose_a_sealed_chunk(struct fixture *f, bool records)
 {
-    struct fixture *f = *state;
     open_session(f, 1, 2);
     struct sealer *sealer = open_sealer(f);
     show_much(f, (size_t)1 << 20, 5);
@@ -744,16 +744,38 @@ static void sealed_chunk_lost_after_its_journal_was_given_back_is_an_error(void 
     struct buffer cast = load(f, SPOOL_SEALED, SPOOL_CAST_SUFFIX);
     cast.data[cast.length - 9] ^= 1;
     store(f, SPOOL_SEALED, SPOOL_CAST_SUFFIX, cast.data, cast.length);
-    struct error error = ERROR_INIT;
-    assert_int_equal(sealer_open(f->spool, ID, &fake_clock, &sealer, &error), ERR_DAMAGED);
-    assert_non_null(strstr(error.text, "no longer has"));
-    /* Nor is the recording begun anew over what is left, when the records are gone too. */
-    store(f, SPOOL_SEALED, SPOOL_SEAL_SUFFIX, "", 0);
-    assert_int_equal(sealer_open(f->spool, ID, &fake_clock, &sealer, &error), ERR_DAMAGED);
-    struct buffer kept = load(f, SPOOL_SEALED, SPOOL_CAST_SUFFIX);
+    if (records)
+        store(f, SPOOL_SEALED, SPOOL_SEAL_SUFFIX, "", 0);
+    journal_free(f->journal);
+    f->journal = NULL;
+    now_ns += 60 * NS_PER_SECOND;
+    seal_anew(f, true, SEAL_COMPLETE);
+    /* What was lost is there for people; the rest is a recording that says so. */
+    struct buffer kept = load(f, SPOOL_QUARANTINE, SPOOL_CAST_SUFFIX);
     assert_int_equal(kept.length, cast.length);
+    assert_memory_equal(kept.data, cast.data, cast.length);
+    assert_true(there(f, SPOOL_QUARANTINE, SPOOL_JOURNAL_SUFFIX));
+    assert_true(there(f, SPOOL_QUARANTINE, SPOOL_REASON_SUFFIX));
+    struct buffer text = load(f, SPOOL_SEALED, SPOOL_MANIFEST_SUFFIX);
+    struct manifest *manifest;
+    assert_int_equal(manifest_read(text.data, text.length, &manifest, NULL), 0);
+    buffer_free(&text);
+    assert_string_equal(manifest->end, "cut");
+    assert_non_null(strstr(manifest->damaged, "journal"));
+    assert_true(records || manifest->output_bytes > 0);
+    manifest_free(manifest);
     buffer_free(&kept);
     buffer_free(&cast);
+}
+
+static void sealed_chunk_lost_after_its_journal_was_given_back_is_told(void **state)
+{
+    lose_a_sealed_chunk(*state, false);
+}
+
+static void all_records_lost_after_the_journal_was_given_back_is_told(void **state)
+{
+    lose_a_sealed_chunk(*state, true);
 }
 
 static void kill_after_the_manifest_leaves_only_cleaning_up(void **state)
@@ -1007,7 +1029,8 @@ int main(void)
         TEST(files_cut_at_any_length_are_gone_on_from),
         TEST(wrong_bytes_on_disk_after_power_loss_are_sealed_again),
         TEST(chunk_changed_on_disk_is_named_and_nothing_is_removed),
-        TEST(sealed_chunk_lost_after_its_journal_was_given_back_is_an_error),
+        TEST(sealed_chunk_lost_after_its_journal_was_given_back_is_told),
+        TEST(all_records_lost_after_the_journal_was_given_back_is_told),
         TEST(kill_after_the_manifest_leaves_only_cleaning_up),
         TEST(recording_uploaded_and_removed_is_not_made_again),
         TEST(damaged_journal_is_recorded_up_to_there_and_kept),
