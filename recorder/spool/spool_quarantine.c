@@ -70,7 +70,8 @@ int spool_quarantine(const struct spool *spool, const char *id, const char *reas
         spool_name(name, id, session_files[i].suffix);
         rc = move_file(spool, session_files[i].area, name, error);
     }
-    for (int area = SPOOL_JOURNALS; area <= SPOOL_QUARANTINE && !rc; area++)
+    /* Where they went first: at worst they are in both places. */
+    for (int area = SPOOL_QUARANTINE; area >= SPOOL_JOURNALS && !rc; area--)
         rc = file_sync_directory(spool_area(spool, (enum spool_area)area), error);
     return rc;
 }

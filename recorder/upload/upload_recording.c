@@ -72,7 +72,11 @@ static int remove_local(const struct spool *spool, const char *id, struct error 
 {
     static const char *const suffixes[] = {SPOOL_CAST_SUFFIX, SPOOL_SEAL_SUFFIX,
                                            SPOOL_TRANSFER_SUFFIX, SPOOL_MANIFEST_SUFFIX};
-    int rc = 0;
+    /* A journal that comes back after a power loss, when all that tells of its recording is gone,
+     * would be sealed again, perhaps without its end, and never agree with what is stored. */
+    int rc = spool_remove(spool, SPOOL_JOURNALS, id, SPOOL_JOURNAL_SUFFIX, error);
+    if (!rc)
+        rc = file_sync_directory(spool_area(spool, SPOOL_JOURNALS), error);
     for (size_t i = 0; i < sizeof(suffixes) / sizeof(*suffixes) && !rc; i++)
         rc = spool_remove(spool, SPOOL_SEALED, id, suffixes[i], error);
     /* Only now: after a power loss no file may come back without ID.upload. */
