@@ -128,7 +128,14 @@ $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_SUPPORT) $(BUILD
 $(BUILD)/tests/fuzz/fuzz_aws_answers: ALL_LDFLAGS += -Wl,--wrap=http_perform
 
 # Hosts and other programs that the fault tests drive.
-FAULT_PROGRAMS := $(patsubst tests/faults/%.c,$(BUILD)/tests/faults/%,$(wildcard tests/faults/*.c))
+FAULT_PROGRAMS := $(patsubst tests/faults/%.c,$(BUILD)/tests/faults/%,$(wildcard tests/faults/*.c)) \
+	$(BUILD)/tests/faults/power_loss
+
+# Its disk is simulated: tests/faults/power/simulated_disk.h.
+SIMULATED := ftruncate fallocate mkdirat unlinkat linkat renameat renameat2 openat fsync \
+	fdatasync syncfs
+$(BUILD)/tests/faults/power_loss: $(call objects,tests/faults/power/*.c) $(BUILD)/libcastbucket.a
+	$(CC) $(ALL_LDFLAGS) $(SIMULATED:%=-Wl,--wrap=%) $^ $(LIBS) -o $@
 
 $(BUILD)/tests/faults/%: $(BUILD)/tests/faults/%.o $(call objects,hooks/common/*.c) \
 		$(BUILD)/libcastbucket.a
