@@ -199,7 +199,9 @@ check-valgrind:
 # Kills, bad disks, bad stores. KILLS=n hosts and as many recorders are killed; SEED=n repeats a run.
 check-faults:
 	@tests/setup check
-	$(SUBMAKE) all fault-programs
+	$(SUBMAKE) all fault-programs $(BUILD)/tests/unit/test_seal_damage
+	$(SUBMAKE) SANITIZE=address,undefined BUILD=build-address \
+		build-address/tests/unit/test_seal_damage
 	$(RUN) tests/check faults
 
 bench:
