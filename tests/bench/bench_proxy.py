@@ -10,16 +10,16 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from figures import alternate, figure, log_text, median, settled, timed  # noqa: E402
+from figures import alternate, figure, log_text, median, rounds, settled, timed  # noqa: E402
 from lab.lab import Lab  # noqa: E402
 from lab.process import environment  # noqa: E402
 from typist import Typist, percentile  # noqa: E402
 
 SIZE = 16 << 20
 TERMINAL_SIZE = 8 << 20
-ROUNDS = 7
-CONNECTS = 9
-KEYS = 1500
+ROUNDS = rounds(15)
+CONNECTS = rounds(11)
+KEYS = 100 * rounds(15)
 
 
 def hop_configuration(folder, target):

@@ -16,16 +16,16 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from figures import alternate, figure, log_text, median, timed  # noqa: E402
+from figures import alternate, figure, log_text, median, rounds, settled, timed  # noqa: E402
 from lab.lab import Lab  # noqa: E402
 from lab.process import Daemon, environment, program  # noqa: E402
 from sudo_log import SudoLog  # noqa: E402
 
 SIZE = 64 << 20
 SSH_SIZE = 24 << 20
-ROUNDS = 3
-SSH_ROUNDS = 5
-TINY_ROUNDS = 25
+ROUNDS = rounds(3)
+SSH_ROUNDS = rounds(9)
+TINY_ROUNDS = rounds(25)
 
 
 def sink(words, env=None):
@@ -112,7 +112,7 @@ class Bench:
         wall = {name: median([one[0] for one in all_of]) for name, all_of in took.items()}
         cpu = {name: median([one[1] for one in all_of]) for name, all_of in took.items()}
         names = {"plain": "sh -c", "script": "script -c", "sudo": "sudo's I/O log",
-                 "sudo, compressed": "the same, compressed"}
+                 "sudo, compressed": "sudo's I/O log, compressed"}
         for name, shown in names.items():
             if name in wall:
                 figure("shell, cat 64 MB to a pipe, wall", wall["ours"] * 1e3, "ms", shown,
@@ -128,10 +128,10 @@ class Bench:
         compressed = self.sudo.get("sudo, compressed")
         if compressed:
             size = compressed.size() / ROUNDS
-            figure("shell and recorder, 64 MB, CPU", ours, "s", "sudo's log, compressed",
+            figure("shell and recorder, 64 MB, CPU", ours, "s", "sudo's I/O log, compressed",
                    cpu["sudo, compressed"], cpu["sudo, compressed"] / ours, 1 / 0.8)
             figure("recording's size, of 64 MB", median(sizes) / 1e6, "MB",
-                   "sudo's log, compressed", size / 1e6, size / median(sizes), 1.0)
+                   "sudo's I/O log, compressed", size / 1e6, size / median(sizes), 1.0)
         figure("recording's size, of 64 MB", median(sizes) / 1e6, "MB", "the text", SIZE / 1e6,
                SIZE / median(sizes))
         if shutil.which("asciinema"):
@@ -177,7 +177,7 @@ class Bench:
         figure("shell over ssh, cat 24 MB, wall", wall["ours"] * 1e3, "ms", "not recorded",
                wall["plain"] * 1e3, ratio(took, "plain"), 1 / 1.1)
         for name, shown in {"script": "script -c", "sudo": "sudo's I/O log",
-                            "sudo, compressed": "the same, compressed"}.items():
+                            "sudo, compressed": "sudo's I/O log, compressed"}.items():
             if name in wall:
                 figure("shell over ssh, cat 24 MB, wall", wall["ours"] * 1e3, "ms", shown,
                        wall[name] * 1e3, ratio(took, name))

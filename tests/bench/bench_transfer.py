@@ -10,12 +10,12 @@ import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from figures import alternate, figure, median, timed  # noqa: E402
+from figures import alternate, figure, median, rounds, settled, timed  # noqa: E402
 from lab.lab import Lab  # noqa: E402
 from lab.process import environment, wait_until  # noqa: E402
 
 SIZE = 1 << 30
-ROUNDS = 2
+ROUNDS = rounds(3)
 
 
 class Space:
@@ -66,6 +66,7 @@ def main():
 
         def put(host):
             def go():
+                settled(lab.spool)
                 there = os.path.join(folder, "there")
                 if os.path.exists(there):
                     os.unlink(there)

@@ -28,8 +28,10 @@ class Typist:
 
     def wait_until_ready(self, seconds=60):
         got, end = b"", time.monotonic() + seconds
+        poll = select.poll()  # select() knows no descriptor beyond 1023
+        poll.register(self.fileno(), select.POLLIN)
         while b"ready\r\n" not in got:
-            if not select.select([self], [], [], max(0, end - time.monotonic()))[0]:
+            if not poll.poll(max(0, end - time.monotonic()) * 1e3):
                 raise SystemExit("a session does not begin within %d s" % seconds)
             part = os.read(self.fileno(), 4096)
             if not part:
