@@ -164,7 +164,7 @@ demo:
 
 check:
 	@tests/setup check
-	$(SUBMAKE) all unit fuzz-targets fault-programs man
+	$(SUBMAKE) all unit fuzz-targets fault-programs benches man
 	$(SUBMAKE) SANITIZE=address,undefined BUILD=build-address unit fuzz-targets
 	$(SUBMAKE) SANITIZE=thread BUILD=build-thread unit
 	$(RUN) tests/check format layers exports unit unit:build-address unit:build-thread \
