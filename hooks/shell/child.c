@@ -148,6 +148,10 @@ failed:
     return -1;
 }
 
+/* Fewer and longer turns for the processes at its ends. The kernel may refuse it to a user who has
+ * many pipes, which is no reason to fail. */
+#define PIPE_SIZE (1 << 20)
+
 int child_start_pipes(struct child *child, const struct command *command)
 {
     int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}}; /* of the child's descriptors 0, 1 and 2 */
@@ -158,6 +162,7 @@ int child_start_pipes(struct child *child, const struct command *command)
         if (pipe2(pipes[i], O_CLOEXEC) || set_nonblocking(pipes[i][ours]))
             goto failed;
     }
+    (void)fcntl(pipes[1][0], F_SETPIPE_SZ, PIPE_SIZE);
     if (pipe2(gate, O_CLOEXEC))
         goto failed;
     pid_t host = getpid();

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define STREAM_BLOCK ((size_t)64 << 10)
+#define STREAM_BLOCK ((size_t)256 << 10)
 
 struct stream {
     int from, to; /* -1: closed */
