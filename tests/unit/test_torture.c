@@ -22,6 +22,7 @@
 #include "plugin/recording_plugin.h"
 #include "recorder/base/file.h"
 #include "recorder/base/id.h"
+#include "recorder/base/json.h"
 #include "recorder/base/log.h"
 #include "recorder/cast/cast_decoder.h"
 #include "recorder/journal/journal.h"
@@ -606,6 +607,41 @@ static void settings_are_read_or_it_says_why_not(void **state)
     torture(FAULT_FILES, EIO, settings_are_read);
 }
 
+static bool words_are_read(void)
+{
+    static const char text[] =
+        "{\"n\": [1234567890123456789, -9223372036854775808, 12345678901.123456],"
+        " \"a key that is long enough\": \"\\u00e4 and a value, too\"}";
+    struct error error = ERROR_INIT;
+    json_t *json;
+    int rc = json_read_object(text, sizeof(text) - 1, &json, &error);
+    bool failed = fault_disarm();
+    if (rc) {
+        assert_int_equal(rc, ERR_NO_MEMORY);
+        assert_true(failed);
+        return failed;
+    }
+    const json_t *numbers = json_object_get(json, "n");
+    assert_true(json_integer_value(json_array_get(numbers, 0)) == INT64_C(1234567890123456789));
+    assert_true(json_integer_value(json_array_get(numbers, 1)) == INT64_MIN);
+    assert_string_equal(json_string_value(json_object_get(json, "a key that is long enough")),
+                        "\xc3\xa4 and a value, too");
+    json_decref(json);
+    return failed;
+}
+
+static void json_is_read_as_it_stands_or_there_is_no_memory(void **state)
+{
+    (void)state;
+    torture(FAULT_MEMORY, ENOMEM, words_are_read);
+    char text[128];
+    struct error error = ERROR_INIT;
+    json_t *json;
+    snprintf(text, sizeof(text), "{\n \"n\": 0.%063d}", 1);
+    assert_int_equal(json_read_object(text, strlen(text), &json, &error), ERR_INVALID);
+    assert_non_null(strstr(error.text, "line 2, column 7: a number of more than 64"));
+}
+
 static int set_version(void *context, json_t *root, struct error *error)
 {
     (void)context;
@@ -684,6 +720,7 @@ int main(void)
     log_set_sink(ignore_line, NULL);
     json_set_alloc_funcs(malloc, free); /* its allocations are among those that fail */
     const struct CMUnitTest tests[] = {
+        TEST(json_is_read_as_it_stands_or_there_is_no_memory),
         TEST(settings_are_read_or_it_says_why_not),
         TEST(settings_are_the_old_ones_or_the_new_ones),
         TEST(each_allocation_of_a_session_may_fail),
