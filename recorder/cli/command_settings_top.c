@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "recorder/cli/command_settings.h"
 #include "recorder/cli/commands.h"
@@ -71,13 +72,34 @@ static int run_cast_version(const struct cli_command *command, int argc, char **
     return set(command, &arguments, "cast_version", json_integer(atoi(version)));
 }
 
+/* The recorder runs as the spool's owner, and must be able to read it. */
+static void look_at_owner(const struct cli_command *command, const char *path, const char *spool)
+{
+    struct stat key, recorder;
+    if (stat(path, &key) == 0 && stat(spool, &recorder) == 0 && key.st_uid != recorder.st_uid &&
+        recorder.st_uid != 0)
+        fprintf(stderr,
+                "castbucket %s: the recorder, which runs as the owner of %s (user %ld), cannot "
+                "read %s: chown it\n",
+                command->name, spool, (long)recorder.st_uid, path);
+}
+
 /* The key of the settings' file, made first if that is asked for, and then tried. */
-static int look_at_key(const struct cli_command *command, const char *path, bool generate)
+static int look_at_key(const struct cli_command *command, const char *settings_path,
+                       const char *path, bool generate)
 {
     struct signing_key *key;
+    struct settings *settings = NULL;
     struct error error = ERROR_INIT;
-    int rc = generate ? signing_key_generate(path, &key, &error)
+    const char *spool = settings_key_find(&settings_place_top, "spool")->fallback;
+    if (settings_load(settings_path, &settings, NULL) == 0)
+        spool = settings_spool(settings);
+    int rc = generate ? signing_key_generate(path, spool, &key, &error)
                       : signing_key_load(path, &key, &error);
+    if (!rc)
+        look_at_owner(command, path, spool);
+    if (settings)
+        settings_unref(settings);
     if (rc)
         return cli_fail(command, &error);
     printf("%s %s\n", signing_key_id(key), path);
@@ -109,7 +131,7 @@ static int run_signing_key(const struct cli_command *command, int argc, char **a
     if (!removes && path[0] != '/')
         return cli_usage_error(command, "'%s' must be an absolute path", path);
     if (!removes)
-        rc = look_at_key(command, path, generate);
+        rc = look_at_key(command, arguments.settings, path, generate);
     return rc >= 0 ? rc : set(command, &arguments, "signing_key", json_string(path));
 }
 
@@ -118,8 +140,9 @@ const struct cli_command cli_settings_signing_key = {
     "[FILE]",
     "Sets the key that manifests of new recordings are signed with.",
     "FILE is an Ed25519 private key in PEM without a password, such as openssl genpkey -algorithm "
-    "ed25519 makes; only the recorder may be able to read it. Prints the key's id. Once it is "
-    "set, a recording is not completed without it: when the file cannot be read, recordings wait "
+    "ed25519 makes; only the recorder may be able to read it. One that root makes here belongs to "
+    "the spool's owner, who runs the recorder. Prints the key's id. Once it is set, a recording is "
+    "not completed without it: when the file cannot be read, recordings wait "
     "and the recorder says why.",
     signing_key_options,
     run_signing_key,

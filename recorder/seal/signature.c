@@ -133,7 +133,7 @@ out:
 }
 
 /* Writes a new file whole or not at all. */
-static int create(const char *path, mode_t mode, BIO *text, struct error *error)
+static int create(const char *path, mode_t mode, const char *reader, BIO *text, struct error *error)
 {
     char *data, parent[PATH_MAX];
     long length = BIO_get_mem_data(text, &data);
@@ -143,6 +143,7 @@ static int create(const char *path, mode_t mode, BIO *text, struct error *error)
     if (directory < 0)
         return error_system(error, "cannot make the key %s: its directory", path);
     int rc = 0;
+    int owner = open(reader, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
     if (fd < 0) {
         rc = error_system(error, "cannot make the key %s", path);
@@ -150,7 +151,7 @@ static int create(const char *path, mode_t mode, BIO *text, struct error *error)
     }
     rc = fchmod(fd, mode) ? error_system(error, "cannot set its mode") : 0;
     if (!rc)
-        rc = file_give_to_owner(directory, fd, error);
+        rc = file_give_to_owner(owner < 0 ? directory : owner, fd, error);
     if (!rc)
         rc = file_write_all(fd, data, (size_t)length, error);
     if (!rc && fsync(fd))
@@ -163,11 +164,14 @@ static int create(const char *path, mode_t mode, BIO *text, struct error *error)
     }
     close(fd);
 out:
+    if (owner >= 0)
+        close(owner);
     close(directory);
     return rc;
 }
 
-int signing_key_generate(const char *path, struct signing_key **generated, struct error *error)
+int signing_key_generate(const char *path, const char *reader, struct signing_key **generated,
+                         struct error *error)
 {
     char public[PATH_MAX];
     int rc = error_set(error, ERR_NO_MEMORY, "no memory for a key");
@@ -184,10 +188,10 @@ int signing_key_generate(const char *path, struct signing_key **generated, struc
     if (!rc && snprintf(public, sizeof(public), "%s.pub", path) >= (int)sizeof(public))
         rc = error_set(error, ERR_INVALID, "the path of the key is too long");
     if (!rc)
-        rc = create(path, 0600, secret, error);
+        rc = create(path, 0600, reader, secret, error);
     if (rc)
         goto out;
-    rc = create(public, 0644, open_text, error);
+    rc = create(public, 0644, reader, open_text, error);
     if (rc)
         unlink(path);
 out:

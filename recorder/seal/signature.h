@@ -31,9 +31,11 @@ __attribute__((warn_unused_result)) int signing_key_load(const char *path, struc
                                                          struct error *error);
 
 /* Makes a new key in `path` (mode 0600; ERR_EXISTS when it is there) and its public part in
- * `path`.pub. As root in somebody else's directory, both are that somebody's. */
-__attribute__((warn_unused_result)) int
-signing_key_generate(const char *path, struct signing_key **key, struct error *error);
+ * `path`.pub. Made as root, both belong to the owner of the directory `reader`, or, when there is
+ * no such directory, of the one that they are in. */
+__attribute__((warn_unused_result)) int signing_key_generate(const char *path, const char *reader,
+                                                             struct signing_key **key,
+                                                             struct error *error);
 
 const char *signing_key_id(const struct signing_key *key);
 

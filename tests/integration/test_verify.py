@@ -183,6 +183,22 @@ def key(home):
     return path
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_key_that_root_makes_belongs_to_who_runs_the_recorder(home):
+    os.makedirs(home.spool)
+    os.chown(home.spool, 65534, 65534)
+    path = os.path.join(home.directory, "signing.pem")
+    done = home.castbucket("settings", "signing-key", path, "--generate")
+    assert (done.returncode, done.stderr) == (0, "")
+    made = os.stat(path)
+    assert (made.st_uid, made.st_mode & 0o777) == (65534, 0o600)
+    assert os.stat(path + ".pub").st_mode & 0o777 == 0o644
+    # One that was made elsewhere is left as it is, and that is said.
+    os.chown(path, 0, 0)
+    done = home.castbucket("settings", "signing-key", path)
+    assert done.returncode == 0 and "(user 65534), cannot read %s: chown it" % path in done.stderr
+
+
 def openssl(*words):
     return subprocess.run(["openssl", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           stdin=subprocess.DEVNULL, timeout=60, check=False)

@@ -70,7 +70,7 @@ static struct signing_key *new_key(const char *name)
 {
     struct signing_key *key;
     struct error error = ERROR_INIT;
-    if (signing_key_generate(in_folder(name), &key, &error))
+    if (signing_key_generate(in_folder(name), "", &key, &error))
         fail_msg("%s", error.text);
     return key;
 }
@@ -297,11 +297,11 @@ static void a_key_is_never_replaced(void **state)
     struct signing_key *key = new_key("one"), *again;
     assert_int_equal(stat(in_folder("one"), &info), 0);
     assert_int_equal(info.st_mode & 07777, 0600);
-    assert_int_equal(signing_key_generate(in_folder("one"), &again, NULL), ERR_EXISTS);
+    assert_int_equal(signing_key_generate(in_folder("one"), "", &again, NULL), ERR_EXISTS);
     assert_null(again);
     /* Nor is its public part, and then nothing is left of a new one. */
     write_file("two.pub", "mine", 0644);
-    assert_int_equal(signing_key_generate(in_folder("two"), &again, NULL), ERR_EXISTS);
+    assert_int_equal(signing_key_generate(in_folder("two"), "", &again, NULL), ERR_EXISTS);
     assert_int_not_equal(access(in_folder("two"), F_OK), 0);
     signing_key_free(key);
 }
