@@ -14,7 +14,7 @@
 
 /* Connections at once, and kept open while idle. Beyond it, requests wait for a free one. */
 #define MAX_CONNECTIONS 64L
-#define MAX_IDLE 16L
+#define MAX_IDLE 64L
 
 struct http_client {
     CURLM *multi;

@@ -14,9 +14,13 @@
  * States of a session, and what a recorder that starts again finds after a kill in between:
  *
  *     live ──> ended or cut ──> sealed ──────────> confirmed ──────────> gone
- *     journal  journal,         manifest: then     ID.upload says so:    nothing left
- *              no writer        journal and .seal  then .cast.gz, .json
- *                               are removed        and .upload are removed, in this order
+ *     journal  journal,         manifest: then     ID.upload says so, or nothing left
+ *              no writer        journal and .seal  the .cast.gz is gone:
+ *                               are removed        then .cast.gz, .json and
+ *                                                  .upload go, in this order
+ *
+ * A manifest without its cast and without ID.upload is of one that was stored in one request; who
+ * finds it (after a kill between two removals) asks the store whether it has that cast.
  *
  * Each arrow is one atomic step (a rename or an unlink); doing a removal twice is harmless.
  */

@@ -23,7 +23,8 @@ struct upload {
     struct buffer text; /* of the manifest */
     struct manifest *manifest;
     struct upload_state state;
-    int cast; /* -1: the local file is gone, and the store has it */
+    bool noted; /* there is an ID.upload */
+    int cast;   /* -1: the local file is gone, and the store has it */
     struct store *store;
     char cast_key[KEY_SIZE], manifest_key[KEY_SIZE];
 };
@@ -66,33 +67,52 @@ int upload_owner(const struct spool *spool, const char *id, char **organization,
     return rc;
 }
 
-/* What is left of a confirmed recording goes in this order, so that ID.upload tells until the end
- * that the rest may go. */
-static int remove_local(const struct spool *spool, const char *id, struct error *error)
+/* What is left of a confirmed recording goes in such an order that after a kill or a power loss the
+ * next recorder knows that the rest may go. With a note it is ID.upload that tells, and it goes
+ * last. Without one it is the manifest: whose cast is gone is looked for in the store,
+ * find_stored_cast(). That is rare and costs a request, where a note would cost each recording two
+ * syncs. */
+static int remove_local(const struct spool *spool, struct upload_syncs *syncs, const char *id,
+                        bool noted, struct error *error)
 {
     static const char *const suffixes[] = {SPOOL_CAST_SUFFIX, SPOOL_SEAL_SUFFIX,
-                                           SPOOL_TRANSFER_SUFFIX, SPOOL_MANIFEST_SUFFIX};
+                                           SPOOL_TRANSFER_SUFFIX, SPOOL_MANIFEST_SUFFIX,
+                                           SPOOL_UPLOAD_SUFFIX};
+    size_t count = noted ? 5 : 4;
     /* A journal that comes back after a power loss, when all that tells of its recording is gone,
      * would be sealed again, perhaps without its end, and never agree with what is stored. */
     int rc = spool_remove(spool, SPOOL_JOURNALS, id, SPOOL_JOURNAL_SUFFIX, error);
     if (!rc)
-        rc = file_sync_directory(spool_area(spool, SPOOL_JOURNALS), error);
-    for (size_t i = 0; i < sizeof(suffixes) / sizeof(*suffixes) && !rc; i++)
-        rc = spool_remove(spool, SPOOL_SEALED, id, suffixes[i], error);
-    /* Only now: after a power loss no file may come back without ID.upload. */
-    if (!rc)
-        rc = file_sync_directory(spool_area(spool, SPOOL_SEALED), error);
-    if (!rc)
-        rc = spool_remove(spool, SPOOL_SEALED, id, SPOOL_UPLOAD_SUFFIX, error);
+        rc = shared_sync(&syncs->journals, spool_area(spool, SPOOL_JOURNALS), error);
+    for (size_t i = 0; i < count && !rc; i++) {
+        /* After a power loss none of the others may come back without the last. */
+        if (i == count - 1)
+            rc = shared_sync(&syncs->sealed, spool_area(spool, SPOOL_SEALED), error);
+        if (!rc)
+            rc = spool_remove(spool, SPOOL_SEALED, id, suffixes[i], error);
+    }
     return rc;
 }
 
-int upload_finish(const struct spool *spool, const char *id, struct error *error)
+void upload_syncs_init(struct upload_syncs *syncs)
+{
+    shared_sync_init(&syncs->journals);
+    shared_sync_init(&syncs->sealed);
+}
+
+void upload_syncs_deinit(struct upload_syncs *syncs)
+{
+    shared_sync_deinit(&syncs->journals);
+    shared_sync_deinit(&syncs->sealed);
+}
+
+int upload_finish(const struct spool *spool, struct upload_syncs *syncs, const char *id,
+                  struct error *error)
 {
     struct upload_state state;
     int rc = upload_state_read(spool, id, &state, error);
     if (!rc && state.confirmed)
-        rc = remove_local(spool, id, error);
+        rc = remove_local(spool, syncs, id, true, error);
     upload_state_free(&state);
     return rc;
 }
@@ -150,8 +170,9 @@ static int find_stored_cast(struct upload *upload, struct error *error)
 
 static int save_progress(void *context, const struct store_progress *progress, struct error *error)
 {
-    const struct upload *upload = context;
+    struct upload *upload = context;
     (void)progress; /* it is within the state */
+    upload->noted = true;
     int rc = upload_state_write(upload->job->spool, upload->job->id, &upload->state, error);
     /* On a full disk uploading must go on: it is what makes space. At worst the parts are sent
      * again. */
@@ -189,11 +210,12 @@ static int put_manifest(struct upload *upload, struct error *error)
     return store_put(upload->store, &object, NULL, NULL, NULL, error);
 }
 
-/* Notes that the store has it, reports, and removes the local copy. */
-static int confirm(struct upload *upload, struct error *error)
+/* Notes that the store has it, if there is a note to correct. */
+static int note_confirmed(struct upload *upload, struct error *error)
 {
     const struct upload_job *job = upload->job;
-    char url[2 * KEY_SIZE + 4096];
+    if (!upload->noted)
+        return 0;
     upload->state.confirmed = true;
     int rc = upload_state_write(job->spool, job->id, &upload->state, error);
     if (rc == ERR_NO_SPACE) {
@@ -203,12 +225,21 @@ static int confirm(struct upload *upload, struct error *error)
         if (!rc)
             rc = upload_state_write(job->spool, job->id, &upload->state, error);
     }
+    return rc;
+}
+
+/* The store has it: says so, and removes the local copy. */
+static int confirm(struct upload *upload, struct error *error)
+{
+    const struct upload_job *job = upload->job;
+    char url[2 * KEY_SIZE + 4096];
+    int rc = note_confirmed(upload, error);
     snprintf(url, sizeof(url), "%s%s", store_url(upload->store), upload->cast_key);
     log_info("stored %s (%llu bytes)", url, (unsigned long long)upload->manifest->size);
     if (job->on_stored)
         job->on_stored(job->context, job->id, url);
     if (!rc)
-        rc = remove_local(job->spool, job->id, error);
+        rc = remove_local(job->spool, job->syncs, job->id, upload->noted, error);
     if (rc)
         error_prefix(error, "%s is stored, but its local copy is still there", job->id);
     return rc;
@@ -296,8 +327,9 @@ enum upload_outcome upload_recording(const struct upload_job *job, struct error 
     if (is_there(job->spool, SPOOL_JOURNALS, job->id, SPOOL_JOURNAL_SUFFIX))
         return UPLOAD_NOTHING;
     int rc = upload_state_read(job->spool, job->id, &upload.state, error);
+    upload.noted = is_there(job->spool, SPOOL_SEALED, job->id, SPOOL_UPLOAD_SUFFIX);
     if (!rc && upload.state.confirmed) {
-        rc = remove_local(job->spool, job->id, error);
+        rc = remove_local(job->spool, job->syncs, job->id, true, error);
         outcome = rc ? UPLOAD_RECORDING_WAITS : UPLOAD_NOTHING;
         goto out;
     }

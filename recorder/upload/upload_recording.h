@@ -7,6 +7,7 @@
 #include "recorder/base/error.h"
 #include "recorder/settings/settings.h"
 #include "recorder/spool/spool.h"
+#include "recorder/upload/shared_sync.h"
 #include "recorder/upload/store_cache.h"
 
 enum upload_outcome {
@@ -19,8 +20,17 @@ enum upload_outcome {
     UPLOAD_CANCELLED,       /* the process is stopping */
 };
 
+/* Of the spool's directories, for all that upload from it at once. */
+struct upload_syncs {
+    struct shared_sync journals, sealed;
+};
+
+void upload_syncs_init(struct upload_syncs *syncs);
+void upload_syncs_deinit(struct upload_syncs *syncs);
+
 struct upload_job {
     struct spool *spool;
+    struct upload_syncs *syncs;
     struct store_cache *stores;
     const struct settings *settings; /* for this job's whole length */
     const char *id;
@@ -37,7 +47,8 @@ __attribute__((warn_unused_result)) int upload_owner(const struct spool *spool, 
                                                      char **organization, struct error *error);
 
 /* Removes what a recorder that was killed left of a confirmed recording; nothing otherwise. */
-__attribute__((warn_unused_result)) int upload_finish(const struct spool *spool, const char *id,
+__attribute__((warn_unused_result)) int upload_finish(const struct spool *spool,
+                                                      struct upload_syncs *syncs, const char *id,
                                                       struct error *error);
 
 #endif

@@ -10,7 +10,7 @@
 #include "recorder/base/log.h"
 #include "recorder/upload/uploader_internal.h"
 
-#define DEFAULT_THREADS 8
+#define DEFAULT_THREADS 32
 #define MAX_THREADS 256
 /* How often new settings are looked for while something waits. */
 #define SETTINGS_INTERVAL (2 * NS_PER_SECOND)
@@ -114,6 +114,7 @@ static void upload(struct uploader *uploader, struct uploader_thread *self,
     pthread_mutex_unlock(&uploader->lock);
     const struct upload_job job = {
         .spool = uploader->spool,
+        .syncs = &uploader->syncs,
         .stores = uploader->stores,
         .settings = settings,
         .id = self->id,
@@ -156,14 +157,15 @@ static void *run(void *argument)
         } else {
             look_at_settings(uploader, now);
             if (schedule_take(&uploader->schedule, now, &pick, &wake)) {
+                /* There may be more: whoever takes that wakes the next one. */
+                pthread_cond_signal(&uploader->work);
                 upload(uploader, self, &pick);
             } else {
                 wait_until(uploader, now, wake);
                 continue;
             }
         }
-        /* Something moved: others may now have work, or the one who waits may see the end. */
-        pthread_cond_broadcast(&uploader->work);
+        /* This thread looks for what that made possible; who waits may see the end. */
         pthread_cond_broadcast(&uploader->idle);
     }
     pthread_mutex_unlock(&uploader->lock);
@@ -180,7 +182,7 @@ static int finish_found(void *context, const char *id)
 {
     struct uploader *uploader = context;
     struct error error = ERROR_INIT;
-    if (upload_finish(uploader->spool, id, &error))
+    if (upload_finish(uploader->spool, &uploader->syncs, id, &error))
         log_warning("cannot remove what is left of %s: %s", id, error.text);
     return 0;
 }
@@ -234,6 +236,7 @@ static void end(struct uploader *uploader)
     pthread_cond_destroy(&uploader->work);
     pthread_cond_destroy(&uploader->idle);
     pthread_mutex_destroy(&uploader->lock);
+    upload_syncs_deinit(&uploader->syncs);
     free(uploader->threads);
     free(uploader);
 }
@@ -261,6 +264,7 @@ int uploader_new(struct spool *spool, struct settings_watch *settings, const str
     pthread_cond_init(&new->work, &monotonic);
     pthread_cond_init(&new->idle, &monotonic);
     pthread_condattr_destroy(&monotonic);
+    upload_syncs_init(&new->syncs);
 
     int rc = store_cache_new(clock, &new->stores, error);
     if (!rc)

@@ -1,12 +1,13 @@
 /* The uploader: takes sealed recordings from the spool to their organizations' stores.
  *
- * One recording is: put the cast, put the manifest, note "confirmed" in ID.upload, remove the local
- * copy. A pool of threads takes recordings in turn from the organizations that have any (round
- * robin: a busy or failing organization never delays another); within one, newest and oldest
- * alternate, so that a backlog drains without starving today's. After ERR_RETRY an organization
- * backs off (1 s doubling to 60 s, with jitter); after ERR_DENIED or ERR_NOT_FOUND it is asked
- * again each minute, and at once when its settings change. A conflict, or a recording whose
- * organization is not in the settings, waits and is reported. Nothing is ever dropped. */
+ * One recording is: put the cast, put the manifest, remove the local copy. One that goes in parts
+ * has an ID.upload meanwhile, which notes them and, at last, "confirmed". A pool of threads takes
+ * recordings in turn from the organizations that have any (round robin: a busy or failing
+ * organization never delays another); within one, newest and oldest alternate, so that a backlog
+ * drains without starving today's. After ERR_RETRY an organization backs off (1 s doubling to 60 s,
+ * with jitter); after ERR_DENIED or ERR_NOT_FOUND it is asked again each minute, and at once when
+ * its settings change. A conflict, or a recording whose organization is not in the settings, waits
+ * and is reported. Nothing is ever dropped. */
 #ifndef CASTBUCKET_UPLOAD_UPLOADER_H
 #define CASTBUCKET_UPLOAD_UPLOADER_H
 
@@ -22,7 +23,7 @@
 struct uploader;
 
 struct uploader_options {
-    unsigned threads; /* 0: 8 */
+    unsigned threads; /* 0: 32 */
     bool once; /* each recording is tried until it succeeds or fails for good: no waiting for a
                   person; ERR_RETRY is tried a few times (about 10 s) and then left */
     /* Called on a pool thread when a recording is stored; `url` names its .cast.gz. NULL: none. */

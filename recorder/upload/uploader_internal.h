@@ -22,6 +22,7 @@ struct uploader {
     const struct clock *clock;
     struct uploader_options options;
     struct store_cache *stores;
+    struct upload_syncs syncs;
 
     pthread_mutex_t lock;      /* of everything below */
     pthread_cond_t work;       /* there may be something to take */

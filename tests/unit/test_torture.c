@@ -40,6 +40,7 @@ static char home[256], settings_path[300], spool_folder[300], store_folder[300];
 /* Made by what is tested, but not under test: nothing here may fail. */
 static struct settings *settings;
 static struct spool *spool;
+static struct upload_syncs syncs;
 static struct store_cache *stores;
 static struct seal_worker *worker;
 
@@ -89,6 +90,7 @@ static int set_up(void **state)
     assert_int_equal(settings_load(settings_path, &settings, &error), 0);
     assert_int_equal(spool_open(spool_folder, &spool, &error), 0);
     assert_int_equal(store_cache_new(&clock_system, &stores, &error), 0);
+    upload_syncs_init(&syncs);
     assert_int_equal(seal_worker_new(6, &worker, &error), 0);
     return 0;
 }
@@ -98,6 +100,7 @@ static int tear_down(void **state)
     (void)state;
     seal_worker_free(worker);
     store_cache_free(stores);
+    upload_syncs_deinit(&syncs);
     spool_free(spool);
     settings_unref(settings);
     empty(home);
@@ -239,14 +242,14 @@ static enum upload_outcome outcome;
 static int upload(void *context, const char *id)
 {
     const struct upload_job job = {
-        .spool = spool, .stores = stores, .settings = settings, .id = id};
+        .spool = spool, .syncs = &syncs, .stores = stores, .settings = settings, .id = id};
     outcome = upload_recording(&job, context);
     return outcome == UPLOAD_STORED || outcome == UPLOAD_NOTHING ? 0 : -1;
 }
 
 static int finish(void *context, const char *id)
 {
-    return upload_finish(spool, id, context);
+    return upload_finish(spool, &syncs, id, context);
 }
 
 static int upload_all(struct error *error)
