@@ -2,8 +2,8 @@
 to the last file that is removed after its upload (tests/faults/power). Whatever the disk then has
 by chance of what nobody asked it to keep: all that is older than the sync interval is there."""
 
-import glob
 import os
+import random
 import shutil
 import subprocess
 
@@ -50,33 +50,81 @@ def files(folder):
                      for path in sorted(found))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_is_older_than_the_sync_interval_survives_a_loss_of_power(tmp_path, kind, seed, say):
-    root, images = tmp_path / "root", tmp_path / "images"
-    for folder in (root / "spool", root / "store", images):
+class Loss:
+    """One run of tests/faults/power/power_loss.c, each of whose images is judged."""
+
+    def __init__(self, folder, kind, seed):
+        self.images, self.kind, self.seed = os.path.join(folder, "images"), kind, seed
+        self.shown, self.count, self.calls = None, 0, {}
+        os.mkdir(self.images)
+
+    def run(self, root, kind, *more, each=lambda path, floor: None):
+        program = os.path.join(build_directory(), "tests", "faults", "power_loss")
+        with subprocess.Popen([program, root, self.images, kind, str(self.seed), *more],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                              preexec_fn=die_with_parent) as process:
+            try:
+                for line in process.stdout:
+                    path, floor, call, luck = line.split()
+                    each(path, int(floor))
+                    self.judge(path, int(floor), call, luck)
+                    process.stdin.write("\n")
+                    process.stdin.flush()
+            except BaseException:
+                process.kill()
+                raise
+        assert process.returncode == 0, "SEED=%d: exit status %d" % (self.seed, process.returncode)
+
+    def judge(self, path, floor, call, luck):
+        had = files(path)
+        if self.shown is None:
+            with open(os.path.join(self.images, "shown"), "rb") as file:
+                self.shown = file.read()
+        try:
+            Image(path).judge(self.shown, floor, self.kind)
+        except Exception as problem:
+            raise AssertionError("SEED=%d, %s: before %s, number %d, with %s: %s\n%s" % (
+                self.seed, self.kind, call, self.count, luck, had, problem)) from problem
+        shutil.rmtree(path)
+        self.count += 1
+        self.calls[call] = self.calls.get(call, 0) + 1
+
+    def __str__(self):
+        return "%s: power lost %d times (%s), SEED=%d" % (self.kind, self.count, ", ".join(
+            "%s %d" % (name, self.calls[name]) for name in sorted(self.calls)), self.seed)
+
+
+def make_root(tmp_path):
+    root = tmp_path / "root"
+    for folder in (root / "spool", root / "store"):
         folder.mkdir(parents=True)
     Image(str(root))
-    program = os.path.join(build_directory(), "tests", "faults", "power_loss")
-    words = [program, str(root), str(images), kind, str(seed)]
-    count, calls = 0, {}
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                          preexec_fn=die_with_parent) as process:
-        for line in process.stdout:
-            path, floor, call, luck = line.split()
-            shown = (images / "shown").read_bytes()
-            had = files(path)
-            try:
-                Image(path).judge(shown, int(floor), kind)
-            except Exception as problem:
-                process.kill()
-                raise AssertionError("SEED=%d, before %s number %d, with %s: %s\n%s" % (
-                    seed, call, count, luck, had, problem)) from problem
-            shutil.rmtree(path)
-            count += 1
-            calls[call] = calls.get(call, 0) + 1
-            process.stdin.write("\n")
-            process.stdin.flush()
-    assert process.returncode == 0, "SEED=%d: exit status %d" % (seed, process.returncode)
-    assert not glob.glob(str(images / "[0-9]*"))
-    say("%s: power lost %d times (%s), SEED=%d" % (kind, count, ", ".join(
-        "%s %d" % (name, calls[name]) for name in sorted(calls)), seed))
+    return str(root)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_older_than_the_sync_interval_survives_a_loss_of_power(tmp_path, kind, seed, say):
+    loss = Loss(tmp_path, kind, seed)
+    loss.run(make_root(tmp_path), kind)
+    say(str(loss))
+
+
+@pytest.mark.parametrize("kind", ["short", "long", "transfer"])
+def test_another_loss_of_power_while_it_recovers_is_survived(tmp_path, kind, seed, say):
+    """Of three images, each of them."""
+    loss, kept = Loss(tmp_path, kind, seed), []
+    dice = random.Random(seed)
+
+    def keep(path, floor):
+        if floor and len(kept) < 3 and dice.random() < 0.03:
+            copy = str(tmp_path / ("kept%d" % len(kept)))
+            shutil.copytree(path, copy)
+            kept.append((copy, floor))
+
+    loss.run(make_root(tmp_path), kind, each=keep)
+    again = Loss(tmp_path / "root", kind, seed)
+    again.shown = loss.shown
+    for path, floor in kept:
+        Image(path)
+        again.run(path, "recover", str(floor))
+    say("twice, %s" % again)

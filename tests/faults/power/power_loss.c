@@ -1,7 +1,7 @@
 /* A session, its sealing and its upload on a simulated disk, whose power is cut before each call
  * that syncs or changes names, for tests:
  *
- *     power_loss ROOT IMAGES KIND SEED
+ *     power_loss ROOT IMAGES KIND SEED [FLOOR]
  *
  * ROOT has settings.json, whose spool and store are ROOT/spool and ROOT/store. What the session
  * shows is written to IMAGES/shown before. For each cut, and each kind of luck, an image is made
@@ -17,6 +17,7 @@
  *     transfer  the same, as sftp that is none
  *     waiting   sealing fails for a while, for want of the signing key, after the session's end
  *     killed    the host ends without closing the session
+ *     recover   none: what is in ROOT is recovered and uploaded, and has FLOOR bytes
  *     many      40 sessions, which are synced together; it is the first that is told of */
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,7 +163,7 @@ static void seal_and_sync(struct sealing *sealing)
     sealing_sync(sealing);
 }
 
-int main(int argc, char **argv)
+static void record(const char *root, const char *kind)
 {
     char path[4096];
     struct error error = ERROR_INIT;
@@ -170,24 +171,19 @@ int main(int argc, char **argv)
     struct sealing *sealing;
     const atomic_bool go_on = false;
     const struct sealing_options options = {nothing_to_do, say_quarantined, NULL, &go_on};
-    if (argc != 5)
-        give_up("usage: power_loss ROOT IMAGES KIND SEED", NULL);
-    bool is_short = strcmp(argv[3], "short") == 0, transfer = strcmp(argv[3], "transfer") == 0;
-    bool killed = strcmp(argv[3], "killed") == 0, many = strcmp(argv[3], "many") == 0;
-    bool waiting = strcmp(argv[3], "waiting") == 0;
-    images = argv[2];
-    dice = (unsigned)strtoul(argv[4], NULL, 10);
+    bool is_short = strcmp(kind, "short") == 0, transfer = strcmp(kind, "transfer") == 0;
+    bool killed = strcmp(kind, "killed") == 0, many = strcmp(kind, "many") == 0;
+    bool waiting = strcmp(kind, "waiting") == 0;
     now_ns = clock_wall_ns(&clock_system);
-    log_set_sink(keep_quiet, NULL);
     size_t length = is_short || many ? 9000 : MOST / 2;
     char *shown = make_shown(length);
-    snprintf(path, sizeof(path), "%s/spool", argv[1]);
+    snprintf(path, sizeof(path), "%s/spool", root);
     if (spool_open(path, &spool, &error) || spool_lock(spool, &error) ||
         sealing_new(spool, &fake_clock, &options, &sealing, &error))
         give_up(path, &error);
 
     stride = many ? 101 : 1;
-    disk_begin(argv[1], cut_power);
+    disk_begin(root, cut_power);
     struct journal *journal = open_journal(spool, transfer), *others[MANY];
     for (int i = 0; i < MANY && many; i++)
         others[i] = open_journal(spool, false);
@@ -228,14 +224,33 @@ int main(int argc, char **argv)
         give_up("not sealed", sealing_problem(sealing));
     sealing_free(sealing);
     spool_free(spool);
-    snprintf(path, sizeof(path), "%s/settings.json", argv[1]);
+    free(shown);
+}
+
+int main(int argc, char **argv)
+{
+    char path[4096];
+    struct error error = ERROR_INIT;
     const struct recorder_once report = {0};
-    if (recorder_once(path, &clock_system, &report, &error))
+    if (argc < 5)
+        give_up("usage: power_loss ROOT IMAGES KIND SEED [FLOOR]", NULL);
+    bool recover = strcmp(argv[3], "recover") == 0;
+    images = argv[2];
+    dice = (unsigned)strtoul(argv[4], NULL, 10);
+    log_set_sink(keep_quiet, NULL);
+    if (recover) {
+        floor_bytes = argc > 5 ? strtoul(argv[5], NULL, 10) : 0;
+        disk_begin(argv[1], cut_power);
+    } else {
+        record(argv[1], argv[3]);
+    }
+    /* What is damaged stays in quarantine, which is not done, says the recorder. */
+    snprintf(path, sizeof(path), "%s/settings.json", argv[1]);
+    if (recorder_once(path, &clock_system, &report, &error) && !recover)
         give_up("recorder", &error);
     stride = 1;
     cut_power("end");
     unsigned early = disk_early_renames();
     disk_end();
-    free(shown);
     return early ? 1 : 0;
 }
