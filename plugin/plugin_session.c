@@ -16,7 +16,7 @@
 
 /* Longer calls are put into the journal in parts, so that a disk that fills up loses a known part.
  */
-#define PART ((size_t)1 << 20)
+#define PART ((size_t)64 << 10)
 
 /* The recorder measures the spool more often than this. Where none is at work, one host does. */
 #define USAGE_AGE (60 * NS_PER_SECOND)
