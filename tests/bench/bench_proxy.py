@@ -68,9 +68,11 @@ class Ways:
         for person in people.values():
             person.wait_until_ready()
         took = {name: [] for name in people}
+        names = list(people)
         for _ in range(keys):
-            for name, person in people.items():
-                took[name].append(person.press())
+            for name in names:
+                took[name].append(people[name].press())
+            names.append(names.pop(0))
         for person in people.values():
             person.close()
         return took
