@@ -22,12 +22,14 @@
 #include "recorder/spool/spool.h"
 #include "recorder/upload/uploader.h"
 
-#define LIVE_TICK_MS 100              /* how often live journals are looked at: memory reads */
-#define BUSY_TICK_MS 1000             /* while something waits to be uploaded */
-#define IDLE_TICK_MS 5000             /* new journals wake us; this is for the settings */
-#define PASS_TIME (500 * NS_PER_MS)   /* a pass ends, so that syncing and new sessions get a turn */
-#define SECOND_TICK (900 * NS_PER_MS) /* with a live tick on top it is the sync interval */
-#define SCAN_INTERVAL (60 * NS_PER_SECOND)      /* in case inotify missed something */
+#define LIVE_TICK_MS 100            /* how often live journals are looked at: memory reads */
+#define BUSY_TICK_MS 1000           /* while something waits to be uploaded */
+#define IDLE_TICK_MS 5000           /* new journals wake us; this is for the settings */
+#define PASS_TIME (500 * NS_PER_MS) /* a pass ends, so that syncing and new sessions get a turn */
+#define RESTS 3                     /* times as long as the pass before, see sealing_may_rest() */
+#define LONGEST_REST (LIVE_TICK_MS * NS_PER_MS)
+#define SECOND_TICK (900 * NS_PER_MS)      /* with a live tick on top it is the sync interval */
+#define SCAN_INTERVAL (60 * NS_PER_SECOND) /* in case inotify missed something */
 #define SCAN_INTERVAL_BLIND (1 * NS_PER_SECOND) /* without inotify */
 #define END_NOTICED (700 * NS_PER_MS) /* how long a sealer may take to see that a session ended */
 #define RETRY_MS 1000                 /* for the lock, and for what start needs */
@@ -213,6 +215,13 @@ static int64_t pass_end(const struct recorder *recorder, int64_t now)
     return second < end ? second : end;
 }
 
+/* Milliseconds, for a pass that began at `begun`. */
+static int rest_after(const struct recorder *recorder, int64_t begun)
+{
+    int64_t rest = RESTS * (clock_monotonic_ns(recorder->clock) - begun);
+    return rest < 0 ? 0 : (int)((rest < LONGEST_REST ? rest : LONGEST_REST) / NS_PER_MS);
+}
+
 static void work(struct recorder *recorder)
 {
     while (!atomic_load(&recorder->stop)) {
@@ -222,7 +231,7 @@ static void work(struct recorder *recorder)
         each_second(recorder);
         int timeout = IDLE_TICK_MS;
         if (more)
-            timeout = 0;
+            timeout = sealing_may_rest(recorder->sealing) ? rest_after(recorder, now) : 0;
         else if (sealing_count(recorder->sealing))
             timeout = LIVE_TICK_MS;
         else if (uploader_wait(recorder->uploader, 0) || recorder->watch < 0)

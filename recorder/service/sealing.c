@@ -16,6 +16,9 @@
 #define LONGEST_DELAY (30 * NS_PER_SECOND)
 /* From so many on they are synced by one call: 10,000 take seconds, one by one. */
 #define SYNC_TOGETHER 32
+/* What the spool takes up while sessions print: what prints more at once is sealed as fast as can
+ * be. */
+#define RESTING_BACKLOG ((uint64_t)32 << 20)
 /* A journal without a readable header may be one that is just being created. */
 #define CREATION_TIME (5 * NS_PER_SECOND)
 
@@ -297,6 +300,14 @@ static uint64_t backlog(const struct sealing *sealing)
         if (sealing->sessions[i]->sealer)
             sum += behind(sealing->sessions[i]->sealer);
     return sum;
+}
+
+bool sealing_may_rest(const struct sealing *sealing)
+{
+    for (size_t i = 0; i < sealing->count; i++)
+        if (sealing->sessions[i]->sealer && sealer_ended(sealing->sessions[i]->sealer))
+            return false;
+    return !sealing->scarce && backlog(sealing) < RESTING_BACKLOG;
 }
 
 bool sealing_pass(struct sealing *sealing, int64_t until)

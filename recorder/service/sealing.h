@@ -52,6 +52,10 @@ void sealing_retry(struct sealing *sealing);
 /* Syncs what is due to be synced. */
 void sealing_sync(struct sealing *sealing);
 
+/* Whether what is left to do may be done slowly: it is little, all of live sessions, and there is
+ * space. Sealing runs on the processors that they run on, and they pause sooner or later. */
+bool sealing_may_rest(const struct sealing *sealing);
+
 /* Sessions that are being followed: live, or not completed yet. */
 size_t sealing_count(const struct sealing *sealing);
 

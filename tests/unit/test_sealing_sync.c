@@ -1,5 +1,5 @@
-/* Syncing the sessions of a spool: each by itself while they are few, all together when they are
- * many, and each by itself again when that fails. */
+/* The sessions of a spool together: synced each by itself while they are few, all together when
+ * they are many, and each by itself again when that fails; and when sealing them is not urgent. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -208,6 +208,35 @@ static void when_that_fails_each_is_synced_by_itself(void **state)
     expect_space_given_back(place, before);
 }
 
+static void print(struct place *place, size_t megabytes)
+{
+    size_t size = (size_t)1 << 20;
+    char *data = calloc(1, size);
+    assert_non_null(data);
+    for (size_t i = 0; i < megabytes; i++)
+        assert_int_equal(journal_append(place->journals[0], JOURNAL_STDOUT, data, size, NULL), 0);
+    free(data);
+}
+
+static void rest_is_for_live_sessions_of_which_little_waits(void **state)
+{
+    struct place *place = *state;
+    begin(place, 1);
+    print(place, 8);
+    assert_true(sealing_may_rest(place->sealing));
+    print(place, 32);
+    assert_false(sealing_may_rest(place->sealing));
+    while (sealing_pass(place->sealing, INT64_MAX))
+        ;
+    assert_true(sealing_may_rest(place->sealing));
+    print(place, 8);
+    journal_free(place->journals[0]); /* its host is gone: nobody is disturbed any more */
+    place->journals[0] = NULL;
+    now_ns += 20 * NS_PER_SECOND;
+    assert_true(sealing_pass(place->sealing, 0));
+    assert_false(sealing_may_rest(place->sealing));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -216,6 +245,7 @@ int main(void)
         TEST(few_sessions_are_synced_one_by_one),
         TEST(many_sessions_are_synced_together),
         TEST(when_that_fails_each_is_synced_by_itself),
+        TEST(rest_is_for_live_sessions_of_which_little_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
