@@ -1,6 +1,6 @@
-/* HTTP(S): one connection pool, driven by one thread (libcurl's multi interface), used by any
- * number of threads that each wait for their own answer. Code that needs a request reads straight
- * down; connections are shared all the same. */
+/* HTTP(S): one connection pool, used by any number of threads, each of which does its own request
+ * and waits for the answer (libcurl's multi interface, a handle a connection). Code that needs a
+ * request reads straight down; connections are shared all the same. */
 #ifndef CASTBUCKET_AWS_HTTP_H
 #define CASTBUCKET_AWS_HTTP_H
 
@@ -43,7 +43,7 @@ struct http_request {
     const char *headers; /* "Name: value\n" lines */
     struct http_body body;
     unsigned timeout_ms; /* for all of it; 0: none beside the client's */
-    /* Called with the body of a 2xx answer as it arrives, on the pool's thread; the response's
+    /* Called with the body of a 2xx answer as it arrives, on the same thread; the response's
      * status and headers are there by then. NULL: collected in the response. Non-zero stops: the
      * request then fails with that error code. */
     int (*on_body)(void *context, const void *data, size_t length);
@@ -61,7 +61,8 @@ struct http_response {
 
 /* Sends and waits. 0: there was an answer, of whatever status. ERR_RETRY: there was none (refused,
  * reset, timed out, cut short); the sentence says which. Certificates that do not verify are
- * ERR_DENIED. Does not follow redirects, does not retry. Any thread, but not on_body's. */
+ * ERR_DENIED. Does not follow redirects, does not retry. Any thread. While it waits,
+ * SIGPIPE is blocked in this thread, and what libcurl raises of it is taken away. */
 __attribute__((warn_unused_result)) int http_perform(struct http_client *client,
                                                      const struct http_request *request,
                                                      struct http_response *response,

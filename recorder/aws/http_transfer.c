@@ -177,6 +177,15 @@ static bool is_local(const char *server)
            (length > 10 && strncasecmp(host + length - 10, ".localhost", 10) == 0);
 }
 
+/* What is read of a body at a time. libcurl allocates it for every request. */
+static long upload_buffer(uint64_t length)
+{
+    const long least = 16L * 1024, most = 256L * 1024;
+    if (length >= (uint64_t)most)
+        return most;
+    return (long)length > least ? (long)length : least;
+}
+
 static CURLcode set_options(struct http_transfer *transfer, const struct http_options *options)
 {
     CURL *easy = transfer->easy;
@@ -193,7 +202,7 @@ static CURLcode set_options(struct http_transfer *transfer, const struct http_op
     SET(CURLOPT_NOPROGRESS, 1L);
     SET(CURLOPT_TCP_NODELAY, 1L);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
-    SET(CURLOPT_UPLOAD_BUFFERSIZE, 256L * 1024);
+    SET(CURLOPT_UPLOAD_BUFFERSIZE, upload_buffer(transfer->request->body.length));
     SET(CURLOPT_EXPECT_100_TIMEOUT_MS, ASK_TIMEOUT_MS);
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
     SET(CURLOPT_TIMEOUT_MS, (long)transfer->request->timeout_ms);
@@ -231,7 +240,6 @@ int http_transfer_new(const struct http_options *options, const struct http_requ
     struct http_transfer *transfer = calloc(1, sizeof(*transfer));
     if (!transfer)
         return error_set(error, ERR_NO_MEMORY, "no memory for a request");
-    pthread_cond_init(&transfer->finished, NULL);
     transfer->request = request;
     transfer->response = response;
     const char *host = strstr(request->url, "://");
@@ -309,6 +317,5 @@ void http_transfer_free(struct http_transfer *transfer)
     for (struct curl_slist *one = transfer->headers; one; one = one->next)
         explicit_bzero(one->data, strlen(one->data));
     curl_slist_free_all(transfer->headers);
-    pthread_cond_destroy(&transfer->finished);
     free(transfer);
 }

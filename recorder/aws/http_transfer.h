@@ -1,14 +1,13 @@
 /* One request on its way: libcurl's easy handle and what its callbacks need. Used by http.c only.
- *
- * Made and freed on the caller's thread; between, the pool's thread alone touches it. */
+ */
 #ifndef CASTBUCKET_AWS_HTTP_TRANSFER_H
 #define CASTBUCKET_AWS_HTTP_TRANSFER_H
-
-#include <pthread.h>
 
 #include <curl/curl.h>
 
 #include "recorder/aws/http.h"
+
+#define HTTP_SERVER_SIZE 300
 
 struct http_transfer {
     const struct http_request *request;
@@ -19,12 +18,9 @@ struct http_transfer {
     int rc;             /* why a callback stopped the transfer, if one did */
     struct error cause; /* the sentence to it, where there is one */
     char reason[CURL_ERROR_SIZE];
-    char server[300]; /* scheme and host, for sentences: never the path, which may be signed */
-
-    CURLcode code; /* these three under the client's lock */
-    bool done;
-    pthread_cond_t finished;
-    struct http_transfer *next;
+    /* Scheme and host. Sentences name no more: the path may be signed. */
+    char server[HTTP_SERVER_SIZE];
+    CURLcode code; /* of the whole, once it is over */
 };
 
 __attribute__((warn_unused_result)) int http_transfer_new(const struct http_options *options,
