@@ -1,7 +1,10 @@
-"""The real store, stopped and started again while recordings go to it, under tokens that die after
-ten seconds. Afterwards: every recording exactly once, identical, and the spool empty."""
+"""The real store, away for a while, and stopped and started again while recordings go to it, under
+tokens that die after ten seconds. Afterwards: every recording exactly once, identical, and the spool
+empty. OUTAGE=seconds that it is away while 5,000 recordings wait (an hour is OUTAGE=3600; what changes
+between a minute and an hour is the back-off, which has grown to its longest after one)."""
 
 import collections
+import hashlib
 import os
 import random
 import sys
@@ -12,7 +15,9 @@ import pytest
 
 from faults.conftest import TESTS
 from faults.recordings import Recording, left_in
+from faults.test_many import descriptors
 from lab.lab import Lab
+from lab.made import make_recording
 from lab.process import Daemon, program, wait_until
 from lab.short_sessions import ShortSessions
 from lab.wire import Wire
@@ -23,6 +28,8 @@ from rgw import Gateway  # noqa: E402
 
 MIB = 1 << 20
 SMALL, LARGE, ROUNDS = 6, 24 * MIB, 6
+OUTAGE = float(os.environ.get("OUTAGE", 20))
+WAITING, OTHERS, OF_EACH = 5000, 15, 20
 
 
 @pytest.fixture
@@ -93,3 +100,77 @@ def test_a_store_that_comes_and_goes_gets_each_recording_once(lab, seed, say):
     say("seed %d: the gateway was killed and started again %d times in %.0f s, under %d tokens of "
         "10 s; %d recordings of %d organizations, each stored once" % (
             seed, stops, took, short.given, sum(len(one) for one in shown.values()), len(doors)))
+
+
+def stored_sums(lab, customer):
+    """key: MD5 of everything in the bucket, as the gateway says."""
+    pages = lab.s3(customer).get_paginator("list_objects_v2").paginate(Bucket=customer.bucket)
+    return {item["Key"]: item["ETag"].strip('"') for page in pages for item in page["Contents"]}
+
+
+def put_in_order(gateway):
+    """(key, organization) of each object that was put with success, in the order of the answers."""
+    found = []
+    for method, path, answered in gateway.access_log():
+        if method == "PUT" and answered == 200 and "/org%3D" in path.replace("=", "%3D"):
+            key = unquote(path.split("?")[0])
+            found.append((key, key.split("org=")[1].split("/")[0]))
+    return found
+
+
+def test_an_outage_with_thousands_waiting_ends_in_a_fair_drain(lab, seed, say):
+    """One organization has nearly all of them. The others, with few each, do not wait behind it."""
+    chance = random.Random(seed)
+    door = lab.gateway.state["gateway_endpoint"]
+    large = lab.organization("large", endpoint=door, sts_endpoint=door)
+    others = ["other%02d" % number for number in range(OTHERS)]
+    for name in others:
+        lab.organization(name, same_bucket_as=large, endpoint=door, sts_endpoint=door)
+    owners = others * OF_EACH + ["large"] * (WAITING - OTHERS * OF_EACH)
+    chance.shuffle(owners)
+    for owner in owners:
+        make_recording(lab.spool, owner, "web-1", 2000, chance)
+    waiting = {}
+    sealed = os.path.join(lab.spool, "sealed")
+    for name in os.listdir(sealed):
+        with open(os.path.join(sealed, name), "rb") as file:
+            waiting[name] = hashlib.md5(file.read()).hexdigest()
+    lab.gateway.crash()
+    service = Daemon([program("castbucket"), "recorder"], os.path.join(lab.directory, "log"),
+                     env=lab.environment())
+    most = 0
+
+    def is_empty():
+        nonlocal most
+        most = max(most, descriptors(service.process.pid))
+        return not any(os.scandir(sealed))
+    try:
+        time.sleep(OUTAGE)
+        before = descriptors(service.process.pid)
+        assert sorted(os.listdir(sealed)) == sorted(waiting), "not all wait"
+        lab.gateway.restart()
+        back = time.monotonic()
+        wait_until(is_empty, seconds=OUTAGE + 300, what="an empty spool")
+        took = time.monotonic() - back
+    finally:
+        status = service.stop()
+    assert status == 0 and left_in(lab.spool) == [], service.words()
+    stored = {key.split("/")[-1]: md5 for key, md5 in stored_sums(lab, large).items()}
+    assert stored == waiting
+    order = put_in_order(lab.gateway)
+    assert max(collections.Counter(key for key, _ in order).values()) == 1, "something was put twice"
+    places = collections.defaultdict(list)
+    for place, (_, owner) in enumerate(order):
+        places[owner].append(place)
+    beside = [name for name in others if places[name][0] < places["large"][-1]]
+    spans = [places[name][-1] - places[name][0] for name in beside]
+    # In its turns each organization has one, too; and some of what was begun ends out of turn.
+    fair = 2 * OF_EACH * (OTHERS + 1) * 2
+    assert beside and max(spans) < fair, "seed %d: %s" % (seed, spans)
+    assert most - before <= 64 * 4, "%d descriptors" % most
+    say("seed %d: %d recordings of %d organizations waited %.0f s (a shortened hour: OUTAGE=3600); "
+        "stored %.0f s after the gateway came back, its answers' back-off included, at most %d "
+        "descriptors more than before; of %d organizations with %d each beside the large one with "
+        "%d, the slowest had its %d objects stored while %d of others were" % (
+            seed, WAITING, OTHERS + 1, OUTAGE, took, most - before, len(beside), OF_EACH,
+            WAITING - OTHERS * OF_EACH, 2 * OF_EACH, max(spans) + 1 - 2 * OF_EACH))
