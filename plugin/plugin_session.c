@@ -14,9 +14,11 @@
 #include "recorder/journal/journal.h"
 #include "recorder/transfer/transfer_protocol.h"
 
-/* Longer calls are put into the journal in parts, so that a disk that fills up loses a known part.
- */
+/* Longer calls are put into the journal in parts. Where a session goes on when there is no space
+ * for one, no more is lost than that does not fit. Where it ends, the host does not show what it
+ * had asked to be recorded, so that should be recorded wholly or not at all. */
 #define PART ((size_t)64 << 10)
+#define PART_TO_END ((size_t)1 << 20)
 
 /* The recorder measures the spool more often than this. Where none is at work, one host does. */
 #define USAGE_AGE (60 * NS_PER_SECOND)
@@ -27,6 +29,7 @@ struct recording_session {
     const struct socket_settings *socket;
     struct input_mask *mask;         /* NULL: input is not recorded, or as it is */
     enum transfer_protocol transfer; /* not NONE: all that the person's side sends is journaled */
+    size_t part;                     /* longest event */
     bool failed;                     /* an event is missing that no GAP frame tells of yet */
     bool over;                       /* RECORDING_END was said, and stays said */
     uint64_t lost;                   /* bytes that are missing since `failed` */
@@ -95,8 +98,8 @@ static int put(struct recording_session *session, enum journal_type type, const 
 {
     const char *p = data;
     int verdict = RECORDING_CONTINUE;
-    for (; length > PART; p += PART, length -= PART)
-        verdict = worse(verdict, put_part(session, type, p, PART));
+    for (size_t part = session->part; length > part; p += part, length -= part)
+        verdict = worse(verdict, put_part(session, type, p, part));
     return worse(verdict, put_part(session, type, p, length));
 }
 
@@ -278,6 +281,7 @@ static void open_recorded(struct recording_instance *instance, struct settings *
     }
     made->settings = settings_ref(settings);
     made->socket = socket;
+    made->part = socket->on_failure == ON_FAILURE_END ? PART_TO_END : PART;
     made->transfer = transfer_of(info);
     made->opened_ns = clock_monotonic_ns(&clock_system);
     text_escape(made->user, sizeof(made->user), user);
