@@ -186,7 +186,9 @@ def an_outage_fills_and_its_end_empties(disk):
         raise AssertionError("left: %s\n%s" % (left_in(disk.spool), recorder.words())) from None
     assert recorder.stop() == 0
     found = [one.shown for one in recordings(disk.store)]
-    assert sorted(one for one in found if one != b"ran\n") == sorted(one for one in shown if one)
+    # A session may end for want of space before it has shown anything.
+    assert sorted(one for one in found if one not in (b"", b"ran\n")) == sorted(
+        one for one in shown if one)
     print("%d sessions until it was full" % len(shown))
 
 
