@@ -92,7 +92,7 @@ class Kills:
         self.random = random.Random(seed)
         self.store = os.path.join(lab.directory, "store")
         self.hosts = []
-        self.hosts_killed = self.recorders_killed = 0
+        self.hosts_killed = self.hosts_that_showed = self.recorders_killed = 0
         self.bytes_seen = 0
         lab.must("settings", "storage", "acme", "--type", "directory", "--path", self.store)
         lab.must("settings", "cast-version", str(version))
@@ -136,6 +136,7 @@ class Kills:
         for _, host in batch:
             host.finish()
             self.hosts_killed += host.killed
+            self.hosts_that_showed += host.killed and any(host.seen.values())
             self.hosts.append(host)
         aside.join()
 
@@ -146,7 +147,10 @@ class Kills:
             self.said = done.stderr
             return done.returncode == 0
 
-        wait_until(once, seconds=30, what="recovery")
+        try:
+            wait_until(once, seconds=60, what="recovery")
+        except AssertionError as error:
+            raise AssertionError("%s: %s" % (error, self.said.decode()[-2000:])) from error
 
     def verify(self):
         """Looks at everything and then forgets it, so that the next rounds begin with nothing."""
@@ -200,7 +204,9 @@ def kill_hosts_and_recorders(lab, kills, seed, batch=8, say=print):
             cut += trial.verify()
     trial.recover()
     cut += trial.verify()
-    say("seed %d: killed %d hosts and %d recorders in %d rounds; %d recordings were cut; every one "
-        "of the %d bytes that were seen is recorded, once" % (
-            seed, trial.hosts_killed, trial.recorders_killed, rounds, cut, trial.bytes_seen))
+    say("seed %d: killed %d hosts, %d of them after they had shown something, and %d recorders in %d "
+        "rounds; %d recordings were cut; every one of the %d bytes that were seen is recorded, once" % (
+            seed, trial.hosts_killed, trial.hosts_that_showed, trial.recorders_killed, rounds, cut,
+            trial.bytes_seen))
+    assert trial.hosts_that_showed >= 0.5 * trial.hosts_killed, "too few to be evidence"
     return cut

@@ -11,7 +11,10 @@ import time
 from faults.kills import Kills, LOADS
 from lab.process import die_with_parent, environment
 
-LONGEST = 0.2  # seconds in which all are killed, once half of them have shown something
+LONGEST = 0.2  # seconds in which all are killed, once nearly all have shown something of their load
+# A load begins when all sessions of its round are up, so that the first ones do not keep the others
+# from coming; and it waits for that no longer than anybody would.
+GATE = "n=0; echo up; while ! [ -e %s ] && [ $n -lt 1500 ]; do n=$((n+1)); sleep 0.02; done; %s"
 
 
 def children(pid):
@@ -38,15 +41,16 @@ def kill(pid):
 class Session:
     """An ssh client, with somebody who notes every byte that comes out of it."""
 
-    def __init__(self, person, socket, number, kind, load, control):
+    def __init__(self, person, socket, number, kind, load, control, gate):
         self.token = "kill-%d" % number  # in the command, or the terminal's type of a shell
         self.kind, self.load = "ssh " + kind, load
+        self.does = GATE % (gate, LOADS[load])
         self.seen = {"stdout": bytearray(), "stderr": bytearray()}
         words = person.words("-o", "ControlPath=" + control if kind == "shared" else "ControlPath=no")
         words += ["-tt"] if kind in ("terminal", "shell") else []
         words += [socket]
         if kind != "shell":
-            words.append(": %s; %s" % (self.token, LOADS[load]))
+            words.append(": %s; %s" % (self.token, self.does))
         env = environment(HOME=person.directory, TERM=self.token if kind == "shell" else "xterm")
         self.process = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -58,6 +62,16 @@ class Session:
             reader.start()
 
     @property
+    def up(self):
+        return re.search(rb"(^|\n)up\r?\n", bytes(self.seen["stdout"])) is not None
+
+    @property
+    def shown(self):
+        """Has anything of the load been seen?"""
+        return bool(self.seen["stderr"]) or \
+            re.search(rb"(^|\n)up\r?\n[^\r\n]", bytes(self.seen["stdout"])) is not None
+
+    @property
     def killed(self):
         """The client says 255 when its connection broke; a command may have ended before that."""
         return self.process.returncode == 255 or self.load == "short"
@@ -66,7 +80,7 @@ class Session:
         while data := os.read(end, 65536):
             if self.kind == "ssh shell" and not self.seen[name]:
                 try:
-                    os.write(self.process.stdin.fileno(), (LOADS[self.load] + "\n").encode())
+                    os.write(self.process.stdin.fileno(), (self.does + "\n").encode())
                 except BrokenPipeError:
                     pass
             self.seen[name] += data
@@ -78,12 +92,11 @@ class Session:
             assert not reader.is_alive(), "%s %s goes on without its proxy" % (self.kind, self.load)
         for end in (self.process.stdin, self.process.stdout, self.process.stderr):
             end.close()
-        # What the client itself says about its broken connection.
-        if self.process.returncode == 255:
-            own = re.compile(rb"(^|(?<=\n))(Connection to|Connection closed|Read from remote|client_|"
-                             rb"mux_client|kex_exchange|Shared connection|Timeout,|ssh: )[^\n]*\n$")
-            while own.search(self.seen["stderr"]):
-                self.seen["stderr"] = bytearray(own.sub(b"", bytes(self.seen["stderr"])))
+        # What the client itself says about its broken connection, or the one that it shares.
+        own = re.compile(rb"(^|(?<=\n))(Connection to|Connection closed|Read from remote|client_|"
+                         rb"mux_client|kex_exchange|Shared connection|Timeout,|ssh: )[^\n]*\n$")
+        while own.search(self.seen["stderr"]):
+            self.seen["stderr"] = bytearray(own.sub(b"", bytes(self.seen["stderr"])))
 
 
 class ProxyKills(Kills):
@@ -94,7 +107,7 @@ class ProxyKills(Kills):
         lab.socket("web-2", "acme")
         self.person = lab.person()
         self.proxy = lab.proxy({"web-2": lab.target()}, [self.person])
-        self.proxies_killed = self.shown = self.number = 0
+        self.proxies_killed = self.rounds = self.shown = self.number = 0
 
     def token(self, one):
         facts = one.facts.get("command", "") + str(one.header)
@@ -119,15 +132,20 @@ class ProxyKills(Kills):
         if not self.kill_proxys_recorder():
             super().recorder()
 
-    def wait_for_words(self, batch):
-        """Until half of them have shown something."""
-        deadline = time.monotonic() + 3
-        while time.monotonic() < deadline and \
-                sum(any(one.seen.values()) for one in batch) < len(batch) / 2:
-            time.sleep(0.005)
+    def wait_for_words(self, batch, gate):
+        """Until all are up, and then until most of them have shown something of their load."""
+        for question, share in (("up", 1), ("shown", 0.8)):
+            deadline = time.monotonic() + 20
+            while sum(getattr(one, question) for one in batch) < len(batch) * share:
+                assert time.monotonic() < deadline, "not %s in 20 s: %s" % (
+                    question, [(one.kind, one.load, one.seen) for one in batch
+                               if not getattr(one, question)])
+                time.sleep(0.005)
+            open(gate, "w", encoding="ascii").close()
 
     def round(self, hosts, recorders):
         control = os.path.join(self.lab.directory, "control")
+        gate = os.path.join(self.lab.directory, "gate-%d" % self.rounds)
         master = subprocess.Popen(
             self.person.words("-N", "-M", "-S", control, "web-2"), stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=die_with_parent,
@@ -137,7 +155,7 @@ class ProxyKills(Kills):
             kind = self.random.choice(["exec", "terminal", "shell", "shared", "shared"])
             self.number += 1
             batch.append(Session(self.person, "web-2", self.number, kind,
-                                 self.random.choice(sorted(LOADS)), control))
+                                 self.random.choice(sorted(LOADS)), control, gate))
         over = threading.Event()
 
         def recorders_die():
@@ -147,8 +165,10 @@ class ProxyKills(Kills):
 
         aside = threading.Thread(target=recorders_die)
         aside.start()
-        if self.random.random() < 0.9:  # else some are killed while they log in
-            self.wait_for_words(batch)
+        self.rounds += 1
+        if self.rounds % 10:  # else they are killed while they log in
+            self.wait_for_words(batch, gate)
+        open(gate, "w", encoding="ascii").close()
         while any(process.poll() is None for process in [master, *[one.process for one in batch]]):
             time.sleep(self.random.uniform(0, LONGEST / hosts))
             alive = self.connections()
@@ -162,7 +182,7 @@ class ProxyKills(Kills):
             os.unlink(control)
         for host in batch:
             host.finish()
-            self.shown += any(host.seen.values())
+            self.shown += host.shown
             self.hosts.append(host)
 
     def recover(self):
@@ -182,18 +202,18 @@ class ProxyKills(Kills):
 def kill_proxys(lab, kills, seed, batch=10, say=print):
     """Until so many connections' processes and recorders were killed while they ran."""
     trial = ProxyKills(lab, seed)
-    cut = rounds = 0
+    cut = 0
     while trial.hosts_killed < kills or trial.recorders_killed < kills:
         trial.round(batch, batch if trial.recorders_killed < kills else 1)
-        rounds += 1
-        if rounds % 5 == 0:
+        if trial.rounds % 5 == 0:
             trial.recover()
             cut += trial.verify()
     trial.recover()
     cut += trial.verify()
     say("seed %d: killed %d connections' processes, %d recorders and %d proxies in %d rounds of %d "
-        "sessions with OpenSSH, of which %d had shown something; %d recordings were cut; every one "
+        "sessions with OpenSSH, of which %d had shown something of their load; %d recordings were cut; every one "
         "of the %d bytes that were seen is recorded, once" % (
-            seed, trial.hosts_killed, trial.recorders_killed, trial.proxies_killed, rounds, batch,
-            trial.shown, cut, trial.bytes_seen))
+            seed, trial.hosts_killed, trial.recorders_killed, trial.proxies_killed, trial.rounds,
+            batch, trial.shown, cut, trial.bytes_seen))
+    assert trial.shown >= 0.7 * trial.rounds * batch, "too few had shown anything to be evidence"
     return cut
