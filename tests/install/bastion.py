@@ -110,15 +110,26 @@ class Site:
 
     # The people.
 
-    def words(self, user, *words, port="sshd"):
-        return ["ssh", "-F", "none", "-q", "-p", str(self.ports[port]), "-i", self.key, "-l", user,
+    def options(self, letter, port):
+        """Of ssh, or sftp, which has another letter for the port."""
+        return ["-F", "none", "-q", letter, str(self.ports[port]), "-i", self.key,
                 "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o",
                 "UserKnownHostsFile=" + self.known_hosts, "-o", "StrictHostKeyChecking=yes",
-                "-o", "IdentityAgent=none", *words]
+                "-o", "IdentityAgent=none"]
+
+    def words(self, user, *words, port="sshd"):
+        return ["ssh", *self.options("-p", port), "-l", user, *words]
 
     def ssh(self, user, *words, port="sshd", seconds=60, **keywords):
         keywords.setdefault("env", environment(HOME=self.directory))
         return run(self.words(user, "127.0.0.1", *words, port=port), seconds=seconds, **keywords)
+
+    def sftp(self, user, commands):
+        """Runs sftp's commands, with this site's directory as the local one."""
+        done = run(["sftp", *self.options("-P", "sshd"), "-b", "-", user + "@127.0.0.1"],
+                   input=commands.encode() + b"\n", cwd=self.directory,
+                   env=environment(HOME=self.directory))
+        assert done.returncode == 0, done.stderr
 
     def terminal(self, user, port="sshd"):
         """A person at a keyboard."""
@@ -137,8 +148,10 @@ class Site:
         return self.tree.must("castbucket", *words, env=self.environment(), **keywords)
 
     def recordings(self):
-        return [json.loads(line) for line in
-                self.castbucket("ls", "--org", ORGANIZATION, "--json").splitlines()]
+        """Those whose manifest is there: they are complete."""
+        found = [json.loads(line) for line in
+                 self.castbucket("ls", "--org", ORGANIZATION, "--json").splitlines()]
+        return [entry for entry in found if entry["user"] is not None]
 
     def expect(self, socket, user, shown):
         """Notes what a person saw in one session; check_expected() looks for it in the bucket."""

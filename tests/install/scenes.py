@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 
+import openssh
 from bastion import ORGANIZATION, PEOPLE, SOCKETS
 from lab.process import Terminal, environment, wait_until
 from lab.ssh import free_port
@@ -45,7 +46,7 @@ def directories(site):
 def manual(site):
     """Each program's page, and those of files and interfaces, are found by man."""
     for page in ("castbucket", "castbucket-shell", "castbucket-proxy", "castbucket_io",
-                 "castbucket-settings", "castbucket-cast", "castbucket-proxy.conf",
+                 "castbucket-settings", "castbucket-shell.conf", "castbucket-cast", "castbucket-proxy.conf",
                  "recording_plugin"):
         shown = site.tree.must("man", page, env={"MANPAGER": "cat", "MANWIDTH": "100"})
         assert "SEE ALSO" in shown and page.split(".")[0] in shown, page
@@ -107,7 +108,7 @@ def proxy(site):
     """castbucket-proxy, by its unit and the packaged example configuration, records a command and a
     terminal session to the byte."""
     tree, folder = site.tree, "/etc/castbucket"
-    for name in ("host_ed25519", "web-1_ed25519"):
+    for name in ("host_ed25519", "web-1_ed25519", "jump_ed25519"):
         tree.must("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "%s/%s" % (folder, name))
         tree.must("chown", "root:castbucket", "%s/%s" % (folder, name))
         os.chmod(tree.path("%s/%s" % (folder, name)), 0o640)
@@ -180,7 +181,8 @@ def upgrade(site):
     recordings have what came before and after."""
     shutil.copytree(os.path.join(site.directory, "next"), site.tree.path("/srv/next"))
     names = sorted("/srv/next/" + name for name in os.listdir(site.tree.path("/srv/next")))
-    screens = {("web-1", "carol"): site.terminal("carol:web-1", port="proxy")}
+    screens = {("web-1", "carol"): site.terminal("carol:web-1", port="proxy"),
+               ("jump", "alice"): site.terminal("alice")}
     for screen in screens.values():
         screen.expect_prompt()
         screen.send("echo before=$((40+2))\r")
@@ -196,9 +198,13 @@ def upgrade(site):
         screen.send("echo after=$((40+3)); exit 5\r")
         assert screen.finish() == 5 and b"after=43" in screen.seen, (user, screen.seen)
         site.expect(socket, user, screen.seen)
-    done = site.ssh("carol:web-1", "echo new", port="proxy")
-    assert done.stdout == b"new\n", done.stderr
-    site.expect("web-1", "carol", done.stdout)
+    for socket, user, port, name in (("web-1", "carol", "proxy", "carol:web-1"),
+                                     ("jump", "alice", "sshd", "alice")):
+        done = site.ssh(name, "echo new", port=port)
+        assert done.stdout == b"new\n", done.stderr
+        site.expect(socket, user, done.stdout)
+    uid, gid, _ = site.tree.account("castbucket")
+    assert owner(site.tree.path(openssh.PROGRAM)) == (uid, gid, 0o6755)
     site.check_expected()
 
 
@@ -235,7 +241,7 @@ def purge(site):
     """Purged with an empty spool, it leaves nothing behind but its account and the
     administrator's own files."""
     for name in ("proxy.conf", "known_hosts", "host_ed25519", "host_ed25519.pub", "web-1_ed25519",
-                 "web-1_ed25519.pub"):
+                 "web-1_ed25519.pub", "jump_ed25519", "jump_ed25519.pub"):
         os.unlink(site.tree.path("/etc/castbucket/" + name))
     shutil.rmtree(site.tree.path("/etc/castbucket/authorized_keys.d"))
     site.tree.apt("purge", "castbucket", "castbucket-proxy", "castbucket-dev")
@@ -248,6 +254,6 @@ def purge(site):
 
 
 INSTALL = (install, directories, manual, settings, recorder)
-USE = (sudo, proxy, own_host, replay)
+USE = (sudo, openssh.openssh, proxy, own_host, replay)
 UPGRADE = (upgrade,)
 PURGE = (removal, purge_keeps, purge)
