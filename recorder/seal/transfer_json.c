@@ -50,8 +50,10 @@ static int append_bytes(struct buffer *out, const struct transfer_operation *ope
     int rc = 0;
     if (operation->counted)
         rc = buffer_printf(out, ",\"bytes\":%llu", (unsigned long long)operation->bytes);
-    if (!rc && operation->counted && operation->offset)
-        rc = buffer_printf(out, ",\"offset\":%llu", (unsigned long long)operation->offset);
+    /* Readers of JSON have signed numbers; no file goes so far, but a client may ask for it. */
+    uint64_t offset = operation->offset <= INT64_MAX ? operation->offset : INT64_MAX;
+    if (!rc && operation->counted && offset)
+        rc = buffer_printf(out, ",\"offset\":%llu", (unsigned long long)offset);
     text_hex(hex, operation->sha256, SHA256_SIZE);
     if (!rc && operation->hashed)
         rc = json_text_member(out, "sha256", hex, &members);
