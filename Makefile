@@ -222,7 +222,7 @@ place = install -D -m 644 /dev/null $(DESTDIR)$(strip $(2)) && \
 	$(PLACED) $(1) >$(DESTDIR)$(strip $(2))
 
 install: all man
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin sbin include share/castbucket/aws) \
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin sbin include share/castbucket/aws/terraform) \
 		$(DESTDIR)$(LIBRARY)
 	install -m 755 $(BUILD)/castbucket $(BUILD)/castbucket-shell $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(BUILD)/castbucket-proxy $(DESTDIR)$(PREFIX)/sbin
@@ -230,6 +230,7 @@ install: all man
 	install -D -m 644 $(BUILD)/castbucket_io.so $(DESTDIR)$(PREFIX)/libexec/sudo/castbucket_io.so
 	install -m 644 plugin/recording_plugin.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 pkg/aws/castbucket.yaml $(DESTDIR)$(PREFIX)/share/castbucket/aws
+	install -m 644 pkg/aws/terraform/*.tf $(DESTDIR)$(PREFIX)/share/castbucket/aws/terraform
 	@$(call place,pkg/castbucket.pc.in,$(PREFIX)/share/pkgconfig/castbucket.pc)
 	@for page in $(notdir $(MAN_PAGES)); do \
 		$(call place,$(BUILD)/man/$$page,$(PREFIX)/share/man/man$${page##*.}/$$page) || exit 1; \

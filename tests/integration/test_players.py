@@ -7,15 +7,14 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import threading
 
 import pyte
 import pytest
 
+from lab.node import install
 from lab.process import Daemon, Terminal, environment, program, run, wait_until
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 # Plays to the end, waits until the screen has not changed for half a second, and sends its lines.
 PAGE = """<!doctype html><meta charset="utf-8"><title>x.cast</title>
 <link rel="stylesheet" href="asciinema-player.css"><div id="player"></div>
@@ -358,16 +357,8 @@ def test_it_plays_in_asciinema(reader, at_terminal):
 
 @pytest.fixture(scope="session")
 def player_files(tmp_path_factory):
-    """asciinema-player, as package.json says, from npm's own registry."""
-    folder = str(tmp_path_factory.mktemp("player"))
-    shutil.copy(os.path.join(HERE, "package.json"), folder)
-    # npm's settings, proxy and cache are the tester's.
-    done = subprocess.run(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund",
-                           "--ignore-scripts", "--prefix", folder], cwd=folder,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout.decode(errors="replace")
-    bundle = os.path.join(folder, "node_modules", "asciinema-player", "dist", "bundle")
+    modules = install(str(tmp_path_factory.mktemp("player")))
+    bundle = os.path.join(modules, "asciinema-player", "dist", "bundle")
     return [os.path.join(bundle, name)
             for name in ("asciinema-player.min.js", "asciinema-player.css")]
 
