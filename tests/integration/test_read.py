@@ -263,17 +263,27 @@ def modes(screen):
     return found[0], found[1], found[3]
 
 
+def player_in_a_shell(reader, path):
+    """The terminal's modes before the player has begun, and the terminal: a shell keeps it open, so
+    that its modes can be looked at afterwards, too."""
+    screen = Terminal(["sh", "-c", 'trap : INT TERM HUP; read x; "$@"; echo ended $?; read x', "sh",
+                       program("castbucket"), "play", path], env=reader.environment())
+    before = modes(screen)
+    screen.send("\n")
+    return before, screen
+
+
 def test_a_replay_gives_the_terminal_back(reader):
     path = cast(os.path.join(reader.directory, "x.cast"),
                 [0, "o", "\x1b[?1049h\x1b[?25l\x1b[31mhello"], [0.1, "x", "4"])
-    screen = player(reader, path)
-    before = modes(screen)
-    screen.expect("hello")
-    assert screen.finish() == 0
+    before, screen = player_in_a_shell(reader, path)
+    screen.expect("ended 0")
+    assert modes(screen) == before
     after = screen.seen.split(b"hello")[1]
     assert b"\x1b[?1049l" in after and RESET in after and b"\x1b[m" in after
     assert b"[exit status 4]" in after
-    assert before[1] & termios.OPOST
+    screen.send("\n")
+    assert screen.finish() == 0
 
 
 def test_what_was_on_the_screen_before_a_replay_stays(reader):
@@ -291,10 +301,7 @@ def test_what_was_on_the_screen_before_a_replay_stays(reader):
 def test_a_signal_gives_the_terminal_back_too(reader, number):
     path = cast(os.path.join(reader.directory, "x.cast"), [0, "o", "\x1b[?1049hhello"],
                 [1000, "o", "never"])
-    # A shell keeps the terminal open, so that its modes can be looked at afterwards.
-    screen = Terminal(["sh", "-c", 'trap : INT TERM HUP; "$@"; echo ended $?; read x', "sh",
-                       program("castbucket"), "play", path], env=reader.environment())
-    before = modes(screen)
+    before, screen = player_in_a_shell(reader, path)
     screen.expect("hello")
     assert modes(screen) != before
     if number == signal.SIGINT:
