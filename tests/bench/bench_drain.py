@@ -2,7 +2,9 @@
 """Draining a spool of 2,000 finished recordings of 20 KiB into a real gateway (RADOS Gateway on
 loopback), each as two objects, against other programs that put the same 4,000 files into the same
 gateway. curl is given presigned URLs, so that it hashes and signs nothing: what it needs is the gateway's
-own limit. DRAIN=n for another number of recordings, ROUNDS=n for another number of turns."""
+own limit. Of two kinds: by the customer's own key, as the other programs use it; and by what we have to use:
+a role's credentials, and If-None-Match, which cost the gateway more of each request. DRAIN=n for another
+number of recordings, ROUNDS=n for another number of turns."""
 
 import json
 import os
@@ -72,14 +74,20 @@ class Drain:
 
     def curl(self):
         customer = self.customer()
-        s3 = self.lab.s3(customer, (customer.access_key, customer.secret_key, None))
+        return self.presigned(customer, (customer.access_key, customer.secret_key, None), [])
+
+    def curl_as_role(self):
+        return self.presigned(self.customer(), None, ["-H", "If-None-Match: *"])
+
+    def presigned(self, customer, credentials, more):
+        s3 = self.lab.s3(customer, credentials)
         with open(os.path.join(self.folder, "curl.conf"), "w", encoding="ascii") as file:
             for name in self.files:
                 url = s3.generate_presigned_url("put_object", {
                     "Bucket": customer.bucket, "Key": name}).replace(self.gateway.endpoint, self.door)
                 file.write('url = "%s"\nupload-file = "%s"\n' % (
                     url, os.path.join(self.made, "sealed", name)))
-        return self.theirs(["curl", "-sS", "-f", "--parallel", "--parallel-max", str(PARALLEL),
+        return self.theirs(["curl", "-sS", "-f", "--parallel", "--parallel-max", str(PARALLEL), *more,
                             "-K", os.path.join(self.folder, "curl.conf")], customer)
 
     def rclone(self):
@@ -94,30 +102,34 @@ class Drain:
                             "--only-show-errors", "@FROM", "s3://" + customer.bucket], customer)
 
 
-PEERS = {"curl --parallel 32, presigned": ("curl", 0.9), "rclone copy --transfers 32": ("rclone", 1.5),
-         "aws s3 cp --recursive": ("aws", 3)}
+# What: (program, way, target).
+PEERS = {"curl --parallel 32, presigned": ("curl", "curl", 0.9),
+         "the same as role, If-None-Match": ("curl", "curl_as_role", None),
+         "rclone copy --transfers 32": ("rclone", "rclone", 1.5),
+         "aws s3 cp --recursive": ("aws", "aws", 3)}
 
 
 def main():
     with tempfile.TemporaryDirectory(prefix="castbucket-bench.") as folder:
         drain = Drain(folder)
         try:
-            ways = {tool: getattr(drain, tool) for tool, _ in PEERS.values() if shutil.which(tool)}
+            ways = {way: getattr(drain, way) for tool, way, _ in PEERS.values()
+                    if shutil.which(tool)}
             results = alternate(ROUNDS, ours=drain.ours, **ways)
         finally:
             drain.gateway.stop()
     wall = {name: median([one[0] for one in took]) for name, took in results.items()}
     cpu = {name: median([one[1] for one in took]) for name, took in results.items()}
     name = "drain %d recordings of 20 KiB" % RECORDINGS
-    for what, (tool, target) in PEERS.items():
-        if tool in wall:
-            figure(name + ", wall", wall["ours"], "s", what, wall[tool],
-                   wall[tool] / wall["ours"], target)
+    for what, (tool, way, target) in PEERS.items():
+        if way in wall:
+            figure(name + ", wall", wall["ours"], "s", what, wall[way],
+                   wall[way] / wall["ours"], target)
         else:
             print(json.dumps({"name": name + ", wall", "value": wall["ours"], "unit": "s",
                               "against": tool + ": not installed"}), flush=True)
-    for tool in ways:
-        figure(name + ", CPU", cpu["ours"], "s", tool, cpu[tool], cpu[tool] / cpu["ours"])
+    for way in ways:
+        figure(name + ", CPU", cpu["ours"], "s", way, cpu[way], cpu[way] / cpu["ours"])
 
 
 if __name__ == "__main__":
