@@ -150,7 +150,7 @@ class Kills:
         try:
             wait_until(once, seconds=60, what="recovery")
         except AssertionError as error:
-            raise AssertionError("%s: %s" % (error, self.said.decode()[-2000:])) from error
+            raise AssertionError("%s: %s" % (error, self.said[-2000:])) from error
 
     def verify(self):
         """Looks at everything and then forgets it, so that the next rounds begin with nothing."""
