@@ -94,7 +94,7 @@ class Session:
             end.close()
         # What the client itself says about its broken connection, or the one that it shares.
         own = re.compile(rb"(^|(?<=\n))(Connection to|Connection closed|Read from remote|client_|"
-                         rb"mux_client|kex_exchange|Shared connection|Timeout,|ssh: )[^\n]*\n$")
+                         rb"mux_?client|kex_exchange|Shared connection|Timeout,|ssh: )[^\n]*\n$")
         while own.search(self.seen["stderr"]):
             self.seen["stderr"] = bytearray(own.sub(b"", bytes(self.seen["stderr"])))
 
