@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "hooks/proxy/log.h"
@@ -72,9 +73,13 @@ pid_t child_start(enum child_kind kind, const char *config_path, int config_fd, 
 pid_t child_start_program(enum child_kind kind, const char *program, const char *config_path,
                           int config_fd, int socket, int status)
 {
-    pid_t pid = fork();
+    pid_t parent = getpid(), pid = fork();
     if (pid != 0)
         return pid;
+    /* A recorder goes with its parent, which may be killed before service_run() can see that. */
+    if (kind == CHILD_RECORDER &&
+        (prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0 || getppid() != parent))
+        _exit(1);
     become(kind, program, config_path, config_fd, socket, status);
     log_error("cannot start %s: %m", child_option(kind));
     _exit(1);
