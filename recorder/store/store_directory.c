@@ -36,14 +36,30 @@ static void free_directory(struct store *store)
     free(directory);
 }
 
+/* A file in the way is not an error of the moment, and its name alone does not say what to do. */
+static int explain_root(const struct store_directory *directory, int rc, struct error *error)
+{
+    struct stat info;
+    bool blocked = stat(directory->path, &info) == 0 ? !S_ISDIR(info.st_mode) : errno == ENOTDIR;
+    return blocked
+               ? error_set(error, ERR_SYSTEM,
+                           "%s, or a part of that path, is not a directory: move the file away, "
+                           "or set another --path",
+                           directory->path)
+               : rc;
+}
+
 /* The root is opened anew each time: it may be a mount that comes and goes. */
 static int open_root(const struct store_directory *directory, bool make, struct error *error)
 {
     int rc = make ? file_make_directories(directory->path, 0750, error) : 0;
     if (rc)
-        return rc;
+        return explain_root(directory, rc, error);
     int fd = open(directory->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 ? error_system(error, "cannot open the directory %s", directory->path) : fd;
+    if (fd >= 0)
+        return fd;
+    rc = error_system(error, "cannot open the directory %s", directory->path);
+    return explain_root(directory, rc, error);
 }
 
 /* Removes what killed processes left. Errors do not matter: the next process tries again. */

@@ -255,3 +255,21 @@ def test_a_spool_that(case, tmp_path, say):
 if __name__ == "__main__":
     one = {case.__name__: case for case in CASES}[sys.argv[1]]
     one(Disk(sys.argv[2]))
+
+
+@pytest.mark.parametrize("below", ["", "/below"])
+def test_a_file_where_the_store_should_be_is_named_with_what_to_do(home, below):
+    path = os.path.join(home.directory, "store")
+    with open(path, "wb"):
+        pass
+    home.must("settings", "storage", "acme", "--type", "directory", "--path", path + below)
+    home.socket("web-1", "acme")
+    assert home.record("web-1", "echo kept").stdout == b"kept\n"
+    wanted = "%s, or a part of that path, is not a directory: move the file away, or set another" % (
+        path + below)
+    for words in (["recorder", "--once"], ["ls", "--org", "acme"], ["check", "--org", "acme"]):
+        done = home.castbucket(*words)
+        assert done.returncode == 1 and wanted in done.stdout + done.stderr
+    os.unlink(path)
+    assert home.once().returncode == 0 and left_in(home.spool) == []
+    assert [one.shown for one in recordings(path + below)] == [b"kept\n"]
