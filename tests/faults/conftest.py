@@ -8,9 +8,10 @@ import sys
 import pytest
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-sys.path.insert(0, TESTS)
+sys.path[:0] = [TESTS, os.path.join(TESTS, "rgw")]
 
 from lab.lab import Lab  # noqa: E402
+from rgw import Gateway  # noqa: E402
 
 
 @pytest.fixture
@@ -19,6 +20,16 @@ def home(tmp_path):
     made = Lab(tmp_path, None)
     yield made
     made.close()
+
+
+@pytest.fixture
+def lab(tmp_path, tmp_path_factory):
+    """An installation beside a gateway of its own, which may be killed, and has short tokens."""
+    gateway = Gateway.start(str(tmp_path_factory.mktemp("rgw")), short_tokens=True)
+    made = Lab(tmp_path, gateway)
+    yield made
+    made.close()
+    gateway.stop()
 
 
 @pytest.fixture
