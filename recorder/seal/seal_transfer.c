@@ -156,15 +156,26 @@ static int result(int rc, const struct telling *telling)
     return rc == ERR_NO_MEMORY || rc == ERR_LIMIT ? no_memory(telling, rc) : rc;
 }
 
+/* Whoever extracts the files follows the protocol in the order of the cast: an unfinished
+ * character, such as the end of a name, must not wait until behind the other side's answer. */
+static int add_contents(struct seal_worker *worker, struct cast_encoder *encoder,
+                        enum cast_stream stream, const struct journal_frame *frame,
+                        struct error *error)
+{
+    enum cast_stream other = stream == CAST_INPUT ? CAST_STDOUT : CAST_INPUT;
+    if (encoder->carry_length[other] && cast_end(encoder, frame->time_ns, -1, &worker->cast))
+        return error_set(error, ERR_NO_MEMORY, "no memory for a file transfer's bytes");
+    return sealer_add_bytes(worker, encoder, stream, frame->time_ns, frame->data, frame->length,
+                            error);
+}
+
 int seal_transfer_take(struct seal_transfer *transfer, struct seal_worker *worker,
                        struct cast_encoder *encoder, enum cast_stream stream,
                        const struct journal_frame *frame, struct error *error)
 {
     struct telling telling = {transfer, worker, encoder, frame->time_ns, error};
     const struct transfer_sink sink = sink_of(&telling);
-    int rc = transfer->contents ? sealer_add_bytes(worker, encoder, stream, frame->time_ns,
-                                                   frame->data, frame->length, error)
-                                : 0;
+    int rc = transfer->contents ? add_contents(worker, encoder, stream, frame, error) : 0;
     if (rc)
         return rc;
     rc = transfer_take(transfer->decoder,

@@ -266,6 +266,20 @@ def test_contents_are_kept_where_the_socket_says_so(shell):
     assert again.returncode == 1 and "000001-put-large: File exists" in again.stderr
 
 
+def test_a_name_that_ends_within_a_character_is_told_and_extracted(shell):
+    shell.lab.socket("web-1", "acme", "on", "--transfer-contents", "on")
+    hash_here = make(shell.here, "one", 3000)
+    shell.run("sftp", "-F", shell.config, "-b", "-", "web-1",
+              input=b'put one "%s/half-\xc3"\n' % shell.there.encode())
+    assert os.listdir(os.fsencode(shell.there)) == [b"half-\xc3"]
+    (entry,) = shell.recordings(1)
+    assert files(shell.told(entry)) == [("put", "half-\ufffd", 3000, hash_here, "ok")]
+    folder = os.path.join(shell.lab.directory, "extracted")
+    shell.lab.must("transfers", entry["id"], "--org", "acme", "--extract", folder)
+    assert os.listdir(folder) == ["000001-put-half-_"]
+    assert hash_of(folder, "000001-put-half-_") == hash_here
+
+
 def test_a_stream_that_is_not_what_it_says_is_recorded_whole(way):
     sent = b"\0\0\0\5\1\0\0\0\3" + b"uname -a # \xff\xfe\n" * 3
     way.run("ssh", "-F", way.config, "-s", "web-1", "sftp", input=sent, status=None)
