@@ -58,11 +58,11 @@ class Loss:
         self.shown, self.count, self.calls = None, 0, {}
         os.mkdir(self.images)
 
-    def run(self, root, kind, *more, each=lambda path, floor: None):
+    def run(self, root, kind, *more, each=lambda path, floor: None, env=None):
         program = os.path.join(build_directory(), "tests", "faults", "power_loss")
         with subprocess.Popen([program, root, self.images, kind, str(self.seed), *more],
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                              preexec_fn=die_with_parent) as process:
+                              preexec_fn=die_with_parent, env=env) as process:
             try:
                 for line in process.stdout:
                     path, floor, call, luck = line.split()
