@@ -25,7 +25,7 @@ def home(tmp_path):
 
 
 class Stored:
-    def __init__(self, home, command="seq 1 200000"):
+    def __init__(self, home, command="seq 1 600000"):
         before = set(glob.glob(home.store + "/**/*.json", recursive=True))
         done = home.record("web-1", command)
         assert done.returncode == 0, done.stderr
