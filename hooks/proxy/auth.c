@@ -34,8 +34,9 @@ static enum login_result try_key(struct login *login, ssh_message message)
         goto refuse;
     log_escape(login->tried, sizeof(login->tried), name);
     const struct socket_config *socket = split_name(login, name);
+    struct key_limits limits = {0};
     /* The keys are read for an unknown socket too, so that it takes as long as for a known one. */
-    bool allowed = authorized_keys_allow(login->config->authorized_keys, login->user, key);
+    bool allowed = authorized_keys_allow(login->config->authorized_keys, login->user, key, &limits);
     if (!allowed || !socket)
         goto refuse;
     if (state == SSH_PUBLICKEY_STATE_NONE) {
@@ -48,6 +49,7 @@ static enum login_result try_key(struct login *login, ssh_message message)
     if (ssh_message_auth_reply_success(message, 0) != SSH_OK)
         return LOGIN_OVER;
     login->socket = socket;
+    login->limits = limits;
     return LOGIN_DONE;
 refuse:
     ssh_message_reply_default(message);

@@ -17,6 +17,7 @@ struct login {
     const struct socket_config *socket;
     char user[AUTHORIZED_KEYS_MAX_USER + 1];
     char fingerprint[KEYS_FINGERPRINT_SIZE];
+    struct key_limits limits;
 };
 
 enum login_result { LOGIN_GOES_ON, LOGIN_DONE, LOGIN_OVER };

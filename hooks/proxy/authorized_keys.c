@@ -38,26 +38,29 @@ static char *next_word(char **rest)
     return word;
 }
 
-static bool options_are_harmless(char *options)
+/* False: there is an option whose limit would not be kept. */
+static bool parse_options(char *options, struct key_limits *limits)
 {
-    static const char *const harmless[] = {"no-agent-forwarding", "no-port-forwarding",
-                                           "no-user-rc", "no-X11-forwarding"};
     char *saved = NULL;
     for (char *one = strtok_r(options, ",", &saved); one; one = strtok_r(NULL, ",", &saved)) {
-        bool known = false;
-        for (size_t i = 0; i < sizeof(harmless) / sizeof(*harmless); i++)
-            known = known || strcasecmp(one, harmless[i]) == 0;
-        if (!known)
+        if (strcasecmp(one, "no-port-forwarding") == 0)
+            limits->no_port_forwarding = true;
+        else if (strcasecmp(one, "no-agent-forwarding") == 0)
+            limits->no_agent_forwarding = true;
+        else if (strcasecmp(one, "no-X11-forwarding") == 0)
+            limits->no_x11_forwarding = true;
+        else if (strcasecmp(one, "no-user-rc") != 0)
             return false;
     }
     return true;
 }
 
-enum authorized_line authorized_keys_line(char *line, ssh_key key)
+enum authorized_line authorized_keys_line(char *line, ssh_key key, struct key_limits *limits)
 {
     enum authorized_line result = LINE_NOTHING;
     ssh_key listed = NULL;
     char *rest = line, *options = NULL;
+    *limits = (struct key_limits){0};
     line[strcspn(line, "\r\n")] = '\0';
     char *word = next_word(&rest);
     if (*word == '\0' || *word == '#')
@@ -71,7 +74,7 @@ enum authorized_line authorized_keys_line(char *line, ssh_key key)
         ssh_pki_import_pubkey_base64(next_word(&rest), type, &listed) != SSH_OK)
         return LINE_NOTHING;
     if (ssh_key_cmp(listed, key, SSH_KEY_CMP_PUBLIC) == 0)
-        result = !options || options_are_harmless(options) ? LINE_ALLOWS : LINE_REFUSES;
+        result = !options || parse_options(options, limits) ? LINE_ALLOWS : LINE_REFUSES;
     ssh_key_free(listed);
     return result;
 }
@@ -103,7 +106,8 @@ static FILE *open_file(const char *directory, const char *user)
     return file;
 }
 
-bool authorized_keys_allow(const char *directory, const char *user, ssh_key key)
+bool authorized_keys_allow(const char *directory, const char *user, ssh_key key,
+                           struct key_limits *limits)
 {
     bool allowed = false, refused = false;
     char *line = NULL;
@@ -116,7 +120,7 @@ bool authorized_keys_allow(const char *directory, const char *user, ssh_key key)
         return false;
     while (!allowed && !refused && getline(&line, &capacity, file) > 0) {
         number++;
-        enum authorized_line says = authorized_keys_line(line, key);
+        enum authorized_line says = authorized_keys_line(line, key, limits);
         allowed = says == LINE_ALLOWS;
         refused = says == LINE_REFUSES;
     }

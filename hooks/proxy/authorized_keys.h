@@ -1,9 +1,9 @@
 /* Who may log in: a directory with a file per user, lines as in OpenSSH's authorized_keys
  * (sshd(8)).
  *
- * Of the options in front of a key, those that forbid what the proxy never allows
- * (no-agent-forwarding, no-port-forwarding, no-user-rc, no-X11-forwarding) are honoured by doing
- * nothing; a key with any other option is refused, because its limit would not be kept. */
+ * Of the options in front of a key, no-agent-forwarding, no-port-forwarding and no-X11-forwarding
+ * are kept whatever the socket allows, and no-user-rc forbids what the proxy never does; a key with
+ * any other option is refused, because its limit would not be kept. */
 #ifndef CASTBUCKET_PROXY_AUTHORIZED_KEYS_H
 #define CASTBUCKET_PROXY_AUTHORIZED_KEYS_H
 
@@ -16,8 +16,15 @@
  * always a file name inside the directory. */
 bool authorized_keys_valid_user(const char *user);
 
-/* Whether `key` may log in as `user`. Anything that cannot be read is a no, and is logged. */
-bool authorized_keys_allow(const char *directory, const char *user, ssh_key key);
+/* What a key must not be used for. */
+struct key_limits {
+    bool no_port_forwarding, no_agent_forwarding, no_x11_forwarding;
+};
+
+/* Whether `key` may log in as `user`, by the first line that lists it, and within which limits.
+ * Anything that cannot be read is a no, and is logged. */
+bool authorized_keys_allow(const char *directory, const char *user, ssh_key key,
+                           struct key_limits *limits);
 
 /* What one line says about a key. */
 enum authorized_line {
@@ -26,6 +33,7 @@ enum authorized_line {
     LINE_REFUSES, /* this key, with an option we do not implement */
 };
 
-enum authorized_line authorized_keys_line(char *line, ssh_key key);
+/* `limits` is only good with LINE_ALLOWS. */
+enum authorized_line authorized_keys_line(char *line, ssh_key key, struct key_limits *limits);
 
 #endif

@@ -162,6 +162,8 @@ void forwardings_open_from_client(struct connection *connection, ssh_message mes
     snprintf(what, sizeof(what), "forwarding to %s", where);
     if (!socket->local_forwarding)
         forwardings_refuse(connection, message, what, "it is off for this socket");
+    else if (connection->login.limits.no_port_forwarding)
+        forwardings_refuse(connection, message, what, "it is off for this key");
     else if (!config_permits(socket->permit_open, socket->permit_open_count, to, (unsigned)port))
         forwardings_refuse(connection, message, what, "this socket does not permit to go there");
     else if (!begin_recording(connection))
@@ -211,12 +213,13 @@ void forwardings_message_from_upstream(struct connection *connection, ssh_messag
     ssh_message_free(message);
 }
 
-static bool allow(struct connection *connection, bool allowed, const char *what, bool *asked)
+static bool allow(struct connection *connection, bool by_socket, bool by_key, const char *what,
+                  bool *asked)
 {
     char event[64];
-    const char *why = "it is off for this socket";
+    const char *why = by_socket ? "it is off for this key" : "it is off for this socket";
     snprintf(event, sizeof(event), "%s-forwarding", what);
-    if (allowed && (*asked || forwardings_record(connection, event, &why) == 0)) {
+    if (by_socket && by_key && (*asked || forwardings_record(connection, event, &why) == 0)) {
         *asked = true;
         forwardings_expect_channels(connection);
         return true;
@@ -228,13 +231,15 @@ static bool allow(struct connection *connection, bool allowed, const char *what,
 
 bool forwardings_allow_agent(struct connection *connection)
 {
-    return allow(connection, connection->login.socket->agent_forwarding, "agent",
+    return allow(connection, connection->login.socket->agent_forwarding,
+                 !connection->login.limits.no_agent_forwarding, "agent",
                  &connection->forwardings.agent_asked);
 }
 
 bool forwardings_allow_x11(struct connection *connection)
 {
-    return allow(connection, connection->login.socket->x11_forwarding, "x11",
+    return allow(connection, connection->login.socket->x11_forwarding,
+                 !connection->login.limits.no_x11_forwarding, "x11",
                  &connection->forwardings.x11_asked);
 }
 

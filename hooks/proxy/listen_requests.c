@@ -102,6 +102,8 @@ static bool is_allowed(struct connection *connection, struct listen_request *req
     const char *why = NULL;
     if (!connection->login.socket->remote_forwarding)
         why = "it is off for this socket";
+    else if (connection->login.limits.no_port_forwarding)
+        why = "it is off for this key";
     else if (request->cancel && find(forwardings, request) < 0)
         why = "it was not asked for";
     else if (!request->cancel && forwardings->listening_count == FORWARDINGS_MAX_LISTENING)

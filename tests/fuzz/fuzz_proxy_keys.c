@@ -32,7 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (input.left) {
         char *line = fuzz_line(&input), *copy = strdup(line);
         fuzz_require(copy);
-        if (authorized_keys_line(line, key) == LINE_ALLOWS) {
+        struct key_limits limits;
+        if (authorized_keys_line(line, key, &limits) == LINE_ALLOWS) {
             /* libssh does not compare the name of the type before it. */
             const char *found = strstr(copy, KEY_ITSELF);
             fuzz_require(found && copy[0] != '#');

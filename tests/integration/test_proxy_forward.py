@@ -159,6 +159,30 @@ def test_agent_and_display_are_refused_by_default(stage):
         agent.stop()
 
 
+def test_a_key_forwards_nothing_that_its_options_forbid_where_the_socket_allows_all(stage, echoing):
+    target = stage.add(Target(os.path.join(stage.directory, "with-x11"), "X11Forwarding yes"))
+    options = "no-port-forwarding,no-agent-forwarding,no-X11-forwarding "
+    stage.start(sockets={"web-1": target}, socket_more=ALL,
+                people={"alice": options + stage.alice.public})
+    done = stage.ssh("-v", "-W", "127.0.0.1:%d" % echoing.port, "web-1", input=b"x")
+    assert done.returncode != 0 and done.stdout == b""
+    assert b"forwarding to 127.0.0.1:%d is refused: it is off for this key" % echoing.port \
+        in done.stderr
+    done = stage.ssh("-v", "-o", "ExitOnForwardFailure=yes", "-N", "-R", "0:127.0.0.1:1", "web-1")
+    assert done.returncode != 0
+    assert b"listening at localhost:0 is refused: it is off for this key" in done.stderr
+    agent = Agent(stage)
+    try:
+        done = stage.run("ssh", "-F", stage.alice.config, "-A", "-Y", "-o",
+                         "IdentityAgent=SSH_AUTH_SOCK", "web-1",
+                         "echo agent=$SSH_AUTH_SOCK display=$DISPLAY",
+                         env=environment(HOME=stage.alice.directory, SSH_AUTH_SOCK=agent.path,
+                                         DISPLAY="127.0.0.1:99"))
+        assert done.stdout == b"agent= display=\n"
+    finally:
+        agent.stop()
+
+
 # Local: -W, -L, -D, -J.
 
 def test_a_local_forwarding_carries_both_directions_and_is_recorded_without_a_session(stage, echoing):
