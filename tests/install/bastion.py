@@ -162,18 +162,18 @@ class Site:
         wait_until(lambda: len(self.recordings()) >= len(self.expected), seconds, "the uploads",
                    every=0.5)
         left = self.recordings()
+        raws = {entry["id"]: self.raw(entry) for entry in left}
         for socket, user, shown in self.expected:
             for entry in left:
                 if (entry["socket"], entry["user"]) != (socket, user):
                     continue
-                raw = self.raw(entry)
-                if raw == shown:
+                if raws[entry["id"]] == shown:
                     left.remove(entry)
                     break
             else:
                 raise AssertionError("no recording of %s by %s shows %r; there are %s" % (
                     socket, user, shown[-500:],
-                    [(one["socket"], one["user"], self.raw(one)[-300:]) for one in left]))
+                    [(one["socket"], one["user"], raws[one["id"]][-300:]) for one in left]))
         assert not left, left
 
     def raw(self, entry):

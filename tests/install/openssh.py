@@ -5,6 +5,7 @@ import os
 import re
 import stat
 
+from lab.attacks import ATTACKS, judge, script
 from lab.process import wait_until
 from tree import owner
 
@@ -71,3 +72,32 @@ def openssh(site):
     listed = site.castbucket("transfers", entry["id"], "--org", "acme")
     assert "received" in listed and "256000" in listed, listed
     site.expect("jump", "alice", site.raw(entry))
+
+
+def attacks(site):
+    """What castbucket-shell's page lists as tried fails in an installed system, too, and is recorded."""
+    spool = "/var/spool/castbucket"
+    victim = spool + "/victim"
+    known = {entry["id"] for entry in site.recordings()}
+    shown = []
+    # Something that waits, so that there is something to reach for.
+    site.tree.write(victim, "as it was\n", 0o600, owner="castbucket")
+    for name in ATTACKS:
+        if name != "own-terminal":
+            done = site.ssh("alice", script(name, spool, victim, PROGRAM))
+            judge(name, done.stdout)
+            shown.append(done.stdout)
+    screen = site.terminal("alice")
+    screen.expect_prompt()
+    screen.send("exec %s\r" % script("own-terminal", spool, victim, PROGRAM).replace("\n", " "))
+    assert screen.finish() == 0
+    assert b"SUCCEEDED" not in screen.seen and b": failed, " in screen.seen, screen.seen
+    shown.append(screen.seen)
+    assert site.tree.read(victim) == "as it was\n"
+    os.unlink(site.tree.path(victim))
+    # With those that attempts began within themselves.
+    wait_until(lambda: not site.spooled(), what="the uploads")
+    made = [site.raw(entry) for entry in site.recordings() if entry["id"] not in known]
+    assert all(one in made for one in shown)
+    for one in made:
+        site.expect("jump", "alice", one)

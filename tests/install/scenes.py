@@ -254,6 +254,6 @@ def purge(site):
 
 
 INSTALL = (install, directories, manual, settings, recorder)
-USE = (sudo, openssh.openssh, proxy, own_host, replay)
+USE = (sudo, openssh.openssh, proxy, own_host, replay, openssh.attacks)
 UPGRADE = (upgrade,)
 PURGE = (removal, purge_keeps, purge)
