@@ -118,7 +118,8 @@ FUZZ_SUPPORT := $(patsubst %,$(BUILD)/tests/fuzz/%.o,support made_journal $(if $
 FUZZ_LINK = $(CC) $(ALL_LDFLAGS) $(if $(FUZZER),-fsanitize=fuzzer) $^
 
 $(BUILD)/tests/fuzz/fuzz_proxy_%: $(BUILD)/tests/fuzz/fuzz_proxy_%.o $(FUZZ_SUPPORT) \
-		$(patsubst %,$(BUILD)/hooks/proxy/%.o,config config_address authorized_keys) \
+		$(patsubst %,$(BUILD)/hooks/proxy/%.o,config config_address \
+		authorized_keys key_options address_patterns) \
 		$(BUILD)/libcastbucket.a
 	$(FUZZ_LINK) -lssh -lconfuse -o $@
 

@@ -18,3 +18,14 @@ void address_of_socket(char text[ADDRESS_TEXT_SIZE], int fd, enum address_end en
     else
         snprintf(text, ADDRESS_TEXT_SIZE, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
 }
+
+void address_without_port(char host[ADDRESS_TEXT_SIZE], const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    size_t length = colon ? (size_t)(colon - text) : strlen(text);
+    if (length >= 2 && *text == '[' && text[length - 1] == ']') {
+        text++;
+        length -= 2;
+    }
+    snprintf(host, ADDRESS_TEXT_SIZE, "%.*s", (int)length, text);
+}

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hooks/proxy/address.h"
 #include "hooks/proxy/log.h"
 
 /* Finds who and where "USER:SOCKET" means. The user's name is checked; the socket's is looked up.
@@ -30,28 +31,35 @@ static enum login_result try_key(struct login *login, ssh_message message)
     const char *name = ssh_message_auth_user(message);
     ssh_key key = ssh_message_auth_pubkey(message);
     enum ssh_publickey_state_e state = ssh_message_auth_publickey_state(message);
+    struct key_options options = {0};
     if (!name || !key)
         goto refuse;
     log_escape(login->tried, sizeof(login->tried), name);
     const struct socket_config *socket = split_name(login, name);
-    struct key_limits limits = {0};
+    char address[ADDRESS_TEXT_SIZE];
+    address_without_port(address, login->client_address);
     /* The keys are read for an unknown socket too, so that it takes as long as for a known one. */
-    bool allowed = authorized_keys_allow(login->config->authorized_keys, login->user, key, &limits);
+    bool allowed = authorized_keys_allow(login->config->authorized_keys, login->user, key, address,
+                                         &options);
     if (!allowed || !socket)
         goto refuse;
     if (state == SSH_PUBLICKEY_STATE_NONE) {
+        key_options_clear(&options);
         ssh_message_auth_reply_pk_ok_simple(message);
         return LOGIN_GOES_ON;
     }
     if (state != SSH_PUBLICKEY_STATE_VALID)
         goto refuse;
     keys_fingerprint(login->fingerprint, key);
-    if (ssh_message_auth_reply_success(message, 0) != SSH_OK)
+    if (ssh_message_auth_reply_success(message, 0) != SSH_OK) {
+        key_options_clear(&options);
         return LOGIN_OVER;
+    }
     login->socket = socket;
-    login->limits = limits;
+    login->options = options;
     return LOGIN_DONE;
 refuse:
+    key_options_clear(&options);
     ssh_message_reply_default(message);
     return ++login->attempts > (unsigned)login->config->max_auth_tries ? LOGIN_OVER : LOGIN_GOES_ON;
 }

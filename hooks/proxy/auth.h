@@ -11,13 +11,14 @@
 
 struct login {
     const struct proxy_config *config;
+    const char *client_address; /* with its port */
     unsigned attempts;
     char tried[128]; /* the last name that was tried, escaped; "": none */
     /* Set by a login that succeeded. */
     const struct socket_config *socket;
     char user[AUTHORIZED_KEYS_MAX_USER + 1];
     char fingerprint[KEYS_FINGERPRINT_SIZE];
-    struct key_limits limits;
+    struct key_options options; /* as they were then; to be cleared */
 };
 
 enum login_result { LOGIN_GOES_ON, LOGIN_DONE, LOGIN_OVER };

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,43 +37,43 @@ static char *next_word(char **rest)
     return word;
 }
 
-/* False: there is an option whose limit would not be kept. */
-static bool parse_options(char *options, struct key_limits *limits)
+static bool has_key(const char *line, size_t length, ssh_key key)
 {
-    char *saved = NULL;
-    for (char *one = strtok_r(options, ",", &saved); one; one = strtok_r(NULL, ",", &saved)) {
-        if (strcasecmp(one, "no-port-forwarding") == 0)
-            limits->no_port_forwarding = true;
-        else if (strcasecmp(one, "no-agent-forwarding") == 0)
-            limits->no_agent_forwarding = true;
-        else if (strcasecmp(one, "no-X11-forwarding") == 0)
-            limits->no_x11_forwarding = true;
-        else if (strcasecmp(one, "no-user-rc") != 0)
-            return false;
-    }
-    return true;
+    char *text = NULL;
+    if (ssh_pki_export_pubkey_base64(key, &text) != SSH_OK)
+        return false;
+    bool found = memmem(line, length, text, strlen(text)) != NULL;
+    ssh_string_free_char(text);
+    return found;
 }
 
-enum authorized_line authorized_keys_line(char *line, ssh_key key, struct key_limits *limits)
+enum authorized_line authorized_keys_line(char *line, ssh_key key, struct key_options *options,
+                                          char reason[KEY_OPTIONS_REASON_SIZE])
 {
     enum authorized_line result = LINE_NOTHING;
     ssh_key listed = NULL;
-    char *rest = line, *options = NULL;
-    *limits = (struct key_limits){0};
+    char *rest = line, *text = NULL;
+    *options = (struct key_options){0};
     line[strcspn(line, "\r\n")] = '\0';
+    size_t length = strlen(line);
     char *word = next_word(&rest);
     if (*word == '\0' || *word == '#')
         return LINE_NOTHING;
     if (ssh_key_type_from_name(word) == SSH_KEYTYPE_UNKNOWN) {
-        options = word;
+        text = word;
         word = next_word(&rest);
     }
     enum ssh_keytypes_e type = ssh_key_type_from_name(word);
     if (type == SSH_KEYTYPE_UNKNOWN ||
-        ssh_pki_import_pubkey_base64(next_word(&rest), type, &listed) != SSH_OK)
-        return LINE_NOTHING;
+        ssh_pki_import_pubkey_base64(next_word(&rest), type, &listed) != SSH_OK) {
+        if (!has_key(line, length, key))
+            return LINE_NOTHING;
+        snprintf(reason, KEY_OPTIONS_REASON_SIZE,
+                 "the line is not understood: a double quote or a comma may be missing");
+        return LINE_REFUSES;
+    }
     if (ssh_key_cmp(listed, key, SSH_KEY_CMP_PUBLIC) == 0)
-        result = !options || parse_options(options, limits) ? LINE_ALLOWS : LINE_REFUSES;
+        result = text && key_options_parse(options, text, reason) < 0 ? LINE_REFUSES : LINE_ALLOWS;
     ssh_key_free(listed);
     return result;
 }
@@ -107,28 +106,30 @@ static FILE *open_file(const char *directory, const char *user)
 }
 
 bool authorized_keys_allow(const char *directory, const char *user, ssh_key key,
-                           struct key_limits *limits)
+                           const char *address, struct key_options *options)
 {
-    bool allowed = false, refused = false;
-    char *line = NULL;
+    enum authorized_line says = LINE_NOTHING;
+    char *line = NULL, reason[KEY_OPTIONS_REASON_SIZE];
     size_t capacity = 0;
     unsigned number = 0;
+    *options = (struct key_options){0};
     if (!authorized_keys_valid_user(user))
         return false;
     FILE *file = open_file(directory, user);
     if (!file)
         return false;
-    while (!allowed && !refused && getline(&line, &capacity, file) > 0) {
+    while (says == LINE_NOTHING && getline(&line, &capacity, file) > 0) {
         number++;
-        enum authorized_line says = authorized_keys_line(line, key, limits);
-        allowed = says == LINE_ALLOWS;
-        refused = says == LINE_REFUSES;
+        says = authorized_keys_line(line, key, options, reason);
     }
-    if (refused)
-        log_warning("authorized_keys: %s/%s:%u: the key is refused: it has an option that this "
-                    "proxy does not implement",
-                    directory, user, number);
+    if (says == LINE_ALLOWS && !key_options_admit(options, address, time(NULL), reason)) {
+        key_options_clear(options);
+        says = LINE_REFUSES;
+    }
+    if (says == LINE_REFUSES)
+        log_warning("authorized_keys: %s/%s:%u: the key is refused: %s", directory, user, number,
+                    reason);
     free(line);
     fclose(file);
-    return allowed;
+    return says == LINE_ALLOWS;
 }

@@ -101,19 +101,6 @@ static int validate_upstream(cfg_t *cfg, cfg_opt_t *option)
     return 0;
 }
 
-static bool is_destination(const char *text)
-{
-    struct address address;
-    char copy[CONFIG_MAX_DESTINATION];
-    size_t length = strlen(text);
-    if (length >= sizeof(copy))
-        return false;
-    memcpy(copy, text, length + 1);
-    if (length > 2 && strcmp(text + length - 2, ":*") == 0)
-        copy[length - 1] = '1';
-    return address_parse(&address, copy, 1) == 0;
-}
-
 /* Called for each value of a list, before it is stored. */
 static int take_list_value(cfg_t *cfg, cfg_opt_t *option, const char *value, void *result)
 {
@@ -126,7 +113,7 @@ static int take_list_value(cfg_t *cfg, cfg_opt_t *option, const char *value, voi
         cfg_error(cfg, "listen: \"%s\" is not address:port", value);
         return -1;
     }
-    if (strcmp(option->name, "permit_open") == 0 && !is_destination(value)) {
+    if (strcmp(option->name, "permit_open") == 0 && !config_is_destination(value)) {
         cfg_error(cfg, "permit_open: \"%s\" is not host:port (either may be *)", value);
         return -1;
     }

@@ -92,6 +92,9 @@ void config_free(struct proxy_config *config);
 /* NULL when there is none of that name. */
 const struct socket_config *config_socket(const struct proxy_config *config, const char *name);
 
+/* Whether `text` is "HOST:PORT" or "[ADDRESS]:PORT", of which either may be "*". */
+bool config_is_destination(const char *text);
+
 /* Whether a list of "HOST:PORT", of which either may be "*", has this destination. An empty list
  * has all. Names are compared as text, without regard to case: nothing is looked up. */
 bool config_permits(const char *const *list, size_t count, const char *host, unsigned port);

@@ -35,6 +35,19 @@ int address_parse(struct address *address, const char *text, int lowest_port)
     return 0;
 }
 
+bool config_is_destination(const char *text)
+{
+    struct address address;
+    char copy[CONFIG_MAX_DESTINATION];
+    size_t length = strlen(text);
+    if (length >= sizeof(copy))
+        return false;
+    memcpy(copy, text, length + 1);
+    if (length > 2 && strcmp(text + length - 2, ":*") == 0)
+        copy[length - 1] = '1';
+    return address_parse(&address, copy, 1) == 0;
+}
+
 static bool permits(const char *entry, const char *host, unsigned port)
 {
     const char *colon = strrchr(entry, ':');

@@ -333,6 +333,7 @@ int connection_run(const struct proxy_config *config, int socket, int status)
     /* Nobody logs in with Kerberos here: libssh would look for a key table all the same. */
     setenv("KRB5_KTNAME", "FILE:/dev/null", 1);
     address_of_socket(connection.client_address, socket, ADDRESS_PEER);
+    connection.login.client_address = connection.client_address;
     if (set_up(&connection, socket) < 0)
         goto out;
     serve(&connection);
@@ -356,6 +357,7 @@ out:
         ssh_disconnect(connection.client);
         ssh_free(connection.client);
     }
+    key_options_clear(&connection.login.options);
     if (connection.host.plugin)
         plugin_host_unload(&connection.host);
     if (connection.signals >= 0)

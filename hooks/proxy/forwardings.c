@@ -150,6 +150,7 @@ static void add(struct connection *connection, enum forward_type type, ssh_messa
 void forwardings_open_from_client(struct connection *connection, ssh_message message)
 {
     const struct socket_config *socket = connection->login.socket;
+    const struct key_options *options = &connection->login.options;
     const char *to = ssh_message_channel_request_open_destination(message);
     int port = ssh_message_channel_request_open_destination_port(message);
     if (ssh_message_subtype(message) != SSH_CHANNEL_DIRECT_TCPIP || !to) {
@@ -162,8 +163,10 @@ void forwardings_open_from_client(struct connection *connection, ssh_message mes
     snprintf(what, sizeof(what), "forwarding to %s", where);
     if (!socket->local_forwarding)
         forwardings_refuse(connection, message, what, "it is off for this socket");
-    else if (connection->login.limits.no_port_forwarding)
+    else if (options->forbids[KEY_PORT_FORWARDING])
         forwardings_refuse(connection, message, what, "it is off for this key");
+    else if (!config_permits(options->permit_open, options->permit_open_count, to, (unsigned)port))
+        forwardings_refuse(connection, message, what, "this key does not permit to go there");
     else if (!config_permits(socket->permit_open, socket->permit_open_count, to, (unsigned)port))
         forwardings_refuse(connection, message, what, "this socket does not permit to go there");
     else if (!begin_recording(connection))
@@ -232,14 +235,14 @@ static bool allow(struct connection *connection, bool by_socket, bool by_key, co
 bool forwardings_allow_agent(struct connection *connection)
 {
     return allow(connection, connection->login.socket->agent_forwarding,
-                 !connection->login.limits.no_agent_forwarding, "agent",
+                 !connection->login.options.forbids[KEY_AGENT_FORWARDING], "agent",
                  &connection->forwardings.agent_asked);
 }
 
 bool forwardings_allow_x11(struct connection *connection)
 {
     return allow(connection, connection->login.socket->x11_forwarding,
-                 !connection->login.limits.no_x11_forwarding, "x11",
+                 !connection->login.options.forbids[KEY_X11_FORWARDING], "x11",
                  &connection->forwardings.x11_asked);
 }
 

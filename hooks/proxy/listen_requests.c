@@ -99,11 +99,16 @@ static int find(const struct forwardings *forwardings, const struct listen_reque
 static bool is_allowed(struct connection *connection, struct listen_request *request)
 {
     struct forwardings *forwardings = &connection->forwardings;
+    const struct key_options *options = &connection->login.options;
     const char *why = NULL;
     if (!connection->login.socket->remote_forwarding)
         why = "it is off for this socket";
-    else if (connection->login.limits.no_port_forwarding)
+    else if (options->forbids[KEY_PORT_FORWARDING])
         why = "it is off for this key";
+    else if (!request->cancel &&
+             !config_permits(options->permit_listen, options->permit_listen_count, request->address,
+                             request->asked))
+        why = "this key does not permit to listen there";
     else if (request->cancel && find(forwardings, request) < 0)
         why = "it was not asked for";
     else if (!request->cancel && forwardings->listening_count == FORWARDINGS_MAX_LISTENING)

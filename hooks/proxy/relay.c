@@ -146,7 +146,8 @@ struct relay *relay_new(struct connection *connection, ssh_message message)
     relay->errors = (struct stream){
         .kind = STREAM_ERRORS, .to = relay->client, .recording = &relay->recording};
     /* libssh says yes to the person if this is set, and no if it is not. */
-    if (connection->login.socket->agent_forwarding && !connection->login.limits.no_agent_forwarding)
+    if (connection->login.socket->agent_forwarding &&
+        !connection->login.options.forbids[KEY_AGENT_FORWARDING])
         relay->client_callbacks.channel_auth_agent_req_function = on_agent_request;
     if (ssh_set_channel_callbacks(relay->client, &relay->client_callbacks) != SSH_OK)
         relay_end(relay, "out of memory", "out of memory");

@@ -31,6 +31,7 @@ struct relay {
     bool has_terminal, x11;
     bool upstream_opened;
     bool asked;   /* the plugin was asked about the session */
+    bool told;    /* the far side: what was asked for, in place of which the key's command runs */
     bool running; /* the far side accepted to run something */
     bool ended;   /* by us: nothing is forwarded any more */
     bool client_eof, client_closed, upstream_eof, upstream_closed;

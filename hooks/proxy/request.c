@@ -11,6 +11,10 @@
 
 /* A client that sends its whole environment has some hundred. */
 #define MAX_WAITING 256
+/* What sshd tells a key's command of what was asked for. */
+#define ORIGINAL "SSH_ORIGINAL_COMMAND"
+/* Of that, in a recording's event and in the log. */
+#define MAX_SHOWN 1600
 
 struct request {
     ssh_message message; /* NULL: a signal, or the agent was asked for */
@@ -95,10 +99,17 @@ static void reply(ssh_message message, int rc)
 
 static int terminal(struct relay *relay, ssh_message message)
 {
+    const struct connection *connection = relay->connection;
     const char *term = ssh_message_channel_request_pty_term(message);
     int columns = ssh_message_channel_request_pty_width(message);
     int rows = ssh_message_channel_request_pty_height(message);
     int rc = SSH_OK;
+    if (connection->login.options.forbids[KEY_PTY]) {
+        log_warning("%s on %s: a terminal is refused: it is off for this key",
+                    connection->login.user, connection->login.socket->name);
+        reply(message, SSH_ERROR);
+        return SSH_OK;
+    }
     /* With nobody at the far side, what remains is to say so, on a terminal. */
     if (!relay->failure[0])
         rc = ssh_channel_request_pty_size(relay->upstream, term ? term : "", columns, rows);
@@ -117,9 +128,12 @@ static int terminal(struct relay *relay, ssh_message message)
 
 static int environment(struct relay *relay, ssh_message message)
 {
+    const char *name = ssh_message_channel_request_env_name(message);
     int rc = SSH_ERROR;
-    if (!relay->failure[0])
-        rc = ssh_channel_request_env(relay->upstream, ssh_message_channel_request_env_name(message),
+    /* That one the key's command can believe. */
+    bool ours = relay->connection->login.options.command && name && strcmp(name, ORIGINAL) == 0;
+    if (!relay->failure[0] && !ours)
+        rc = ssh_channel_request_env(relay->upstream, name,
                                      ssh_message_channel_request_env_value(message));
     if (rc == SSH_AGAIN)
         return rc;
@@ -243,9 +257,42 @@ static int ask_far_side(struct relay *relay, uint32_t kind, const char *command)
     }
 }
 
+/* Of a key's command: what it runs in place of. */
+static bool record_original(struct relay *relay, uint32_t kind, const char *asked)
+{
+    static const char *const kinds[] = {
+        [RECORDING_SHELL] = "a shell",
+        [RECORDING_EXEC] = "command",
+        [RECORDING_SUBSYSTEM] = "subsystem",
+    };
+    const struct login *login = &relay->connection->login;
+    char shown[MAX_SHOWN], label[MAX_SHOWN + 100];
+    log_escape(shown, sizeof(shown), asked ? asked : "");
+    snprintf(label, sizeof(label), "key-command in place of %s%s%s%s", kinds[kind],
+             asked ? ": " : "", shown, strlen(shown) > MAX_SHOWN - 5 ? "..." : "");
+    log_info("%s on %s: %s", login->user, login->socket->name, label);
+    if (recording_marker(&relay->recording, label) == 0)
+        return true;
+    relay->output.stopped = true;
+    return false;
+}
+
+/* The far side takes it if its configuration says so. */
+static int tell_original(struct relay *relay, const char *asked)
+{
+    int rc = SSH_OK;
+    if (!relay->told && asked)
+        rc = ssh_channel_request_env(relay->upstream, ORIGINAL, asked);
+    if (rc == SSH_AGAIN)
+        return rc;
+    relay->told = true;
+    return SSH_OK;
+}
+
 /* A refusal is said where a program's errors would be, so the request has to look accepted. */
 static int start(struct relay *relay, ssh_message message, uint32_t kind, const char *command)
 {
+    const char *forced = relay->connection->login.options.command;
     int rc = SSH_ERROR;
     if (relay->running || (kind != RECORDING_SHELL && !command))
         goto out;
@@ -254,11 +301,16 @@ static int start(struct relay *relay, ssh_message message, uint32_t kind, const 
         rc = SSH_OK;
         goto out;
     }
-    if (!relay->asked && !ask_plugin(relay, kind, command)) {
+    if (!relay->asked &&
+        (!ask_plugin(relay, forced ? RECORDING_EXEC : kind, forced ? forced : command) ||
+         (forced && !record_original(relay, kind, command)))) {
         rc = SSH_OK;
         goto out;
     }
-    rc = ask_far_side(relay, kind, command);
+    if (forced && tell_original(relay, command) == SSH_AGAIN)
+        return SSH_AGAIN;
+    rc = forced ? ssh_channel_request_exec(relay->upstream, forced)
+                : ask_far_side(relay, kind, command);
     if (rc == SSH_AGAIN)
         return rc;
     if (rc == SSH_OK) {
@@ -268,7 +320,7 @@ static int start(struct relay *relay, ssh_message message, uint32_t kind, const 
         relay->lost = "the far side refused to run it";
         relay_close_recording(relay);
         relay->lost = NULL;
-        relay->asked = false;
+        relay->asked = relay->told = false;
     }
 out:
     reply(message, rc);

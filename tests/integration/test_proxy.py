@@ -346,8 +346,24 @@ def test_options_of_a_key_are_kept_or_the_key_is_refused(stage):
             ("# a comment\n\n   \n" + public, True),
             ("no-port-forwarding,no-agent-forwarding " + public, True),
             ('from="10.0.0.0/8" ' + public, False),
-            ('command="echo \\"a b\\" # ssh-ed25519" ' + public, False),
-            ("restrict " + public, False),
+            ('from="10.0.0.0/8,127.0.0.1" ' + public, True),
+            ('from="127.0.0.*" ' + public, True),
+            ('from="*,!127.0.0.0/8" ' + public, False),
+            ('from="localhost" ' + public, False),
+            ('expiry-time="20200101" ' + public, False),
+            ('expiry-time="20990101Z",no-user-rc ' + public, True),
+            ("restrict " + public, True),
+            ('command="echo in" ' + public, True),
+            ('command="echo no # ssh-ed25519 ' + public, False),
+            ('environment="A=b" ' + public, False),
+            ('tunnel="0" ' + public, False),
+            ('principals="alice" ' + public, False),
+            ("pty,no-pty " + public, False),
+            ("no-pty,no-pty " + public, False),
+            ('permitopen="everything" ' + public, False),
+            ("no-such-\x1b[31m-option,no-pty " + public, False),
+            ("x" * 5000 + " " + public, False),
+            ("environment=\"A=b\" %s%s" % (public, public), False),
             ("cert-authority " + public, False),
             ("#" + public, False),
             ("nonsense\nssh-ed25519 AAAA\nssh-rsa !!!\n" + public, True),
@@ -358,8 +374,62 @@ def test_options_of_a_key_are_kept_or_the_key_is_refused(stage):
     write(file, public, mode=0o666)
     assert stage.ssh("web-1", "echo in").returncode == 255
     log = stage.log()
-    assert "alice:1: the key is refused" in log
+    for words in (r'"from" does not admit 127.0.0.1', r'"from": "localhost" is no address',
+                  r'"expiry-time": its time has passed', "a double quote or a comma may be missing",
+                  r'"environment" is not implemented', r'"tunnel" is not implemented',
+                  r'"principals" is not implemented', r'"cert-authority" is not implemented',
+                  r'"no-pty" contradicts "pty"', r'"no-pty" is given twice',
+                  r'"permitopen": "everything" is not host:port',
+                  r'"no-such-\x1b[31m-option" is not implemented',
+                  r'"%s" is not implemented' % ("x" * 48)):
+        assert re.search(r"/alice:1: the key is refused: .*" + re.escape(words), log), words
     assert "can be written by others" in log
+
+
+def test_a_key_without_pty_gets_no_terminal_but_runs_commands(stage):
+    stage.start(people={"alice": "restrict " + stage.alice.public})
+    # OpenSSH's client then gives up, as it does without a proxy.
+    done = stage.ssh("-tt", "web-1", "echo in")
+    assert (done.returncode, done.stdout) == (255, b"")
+    assert b"PTY allocation request failed" in done.stderr
+    done = stage.ssh("web-1", "test -t 0 && echo terminal || echo none")
+    assert (done.returncode, done.stdout) == (0, b"none\n")
+    assert stage.sessions()[-1].info["has_terminal"] == "0"
+    assert "alice on web-1: a terminal is refused: it is off for this key" in stage.log()
+    file = os.path.join(stage.proxy.directory, "authorized_keys", "alice")
+    write(file, "restrict,pty " + stage.alice.public)
+    done = stage.ssh("-tt", "web-1", "test -t 0 && echo terminal")
+    assert done.stdout == b"terminal\r\n"
+
+
+def test_a_keys_command_runs_in_place_of_all_that_is_asked_and_both_are_recorded(stage):
+    command = 'echo "forced, $SSH_ORIGINAL_COMMAND"; cat; exit 3'
+    stage.start(people={"alice": 'command="%s" %s' % (command.replace('"', '\\"'),
+                                                     stage.alice.public)})
+    forged = ["-o", "SetEnv=SSH_ORIGINAL_COMMAND=forged"]
+    asked = [(["web-1", "cat /etc/shadow"], b"cat /etc/shadow", "command: cat /etc/shadow"),
+             ([*forged, "-s", "web-1", "sftp"], b"sftp", "subsystem: sftp"),
+             ([*forged, "-T", "web-1"], b"", "a shell"),
+             (["web-1", b"a\xff\x1b[2J"], b"a\xff\x1b[2J", r"command: a\xff\x1b[2J")]
+    for words, original, shown in asked:
+        done = stage.ssh(*words, input=b"input")
+        assert done.returncode == 3, done.stderr
+        assert done.stdout == b"forced, " + original + b"\ninput"
+        session = stage.sessions()[-1]
+        assert (session.info["command"], session.info["kind"]) == (command, "2")
+        assert "marker key-command in place of " + shown in session.events
+        assert session.end == "exited 3"
+        assert "alice on web-1: key-command in place of " in stage.log()
+    assert len(stage.sessions()) == len(asked)
+
+
+def test_a_keys_command_runs_at_a_server_that_takes_no_environment(stage):
+    target = stage.add(Target(os.path.join(stage.directory, "strict"), accept_env="NONE"))
+    stage.start(sockets={"web-1": target},
+                people={"alice": 'command="echo [$SSH_ORIGINAL_COMMAND]" ' + stage.alice.public})
+    done = stage.ssh("web-1", "id")
+    assert (done.returncode, done.stdout) == (0, b"[]\n")
+    assert "marker key-command in place of command: id" in stage.session().events
 
 
 def test_passwords_and_other_methods_are_not_offered(stage):

@@ -183,6 +183,61 @@ def test_a_key_forwards_nothing_that_its_options_forbid_where_the_socket_allows_
         agent.stop()
 
 
+def test_restrict_forbids_forwarding_and_what_stands_behind_it_gives_it_back(stage, echoing):
+    stage.start(socket_more=ALL, people={"alice": "restrict " + stage.alice.public})
+    words = ("-v", "-W", "127.0.0.1:%d" % echoing.port, "web-1")
+    done = stage.ssh(*words, input=b"x")
+    assert done.returncode != 0 and b"is refused: it is off for this key" in done.stderr
+    file = os.path.join(stage.proxy.directory, "authorized_keys", "alice")
+    write(file, "restrict,port-forwarding " + stage.alice.public)
+    assert stage.ssh(*words, input=b"x").stdout == b"xbye"
+    agent = Agent(stage)
+    try:
+        done = stage.run("ssh", "-F", stage.alice.config, "-A", "-o", "IdentityAgent=SSH_AUTH_SOCK",
+                         "web-1", "echo agent=$SSH_AUTH_SOCK",
+                         env=environment(HOME=stage.alice.directory, SSH_AUTH_SOCK=agent.path))
+        assert done.stdout == b"agent=\n"
+    finally:
+        agent.stop()
+
+
+def test_a_key_reaches_only_what_both_its_options_and_the_socket_permit(stage, echoing):
+    other = Service(echo)
+    options = 'permitopen="127.0.0.1:%d",permitopen="[::1]:*",permitopen="localhost:%d" ' % (
+        echoing.port, other.port)
+    stage.start(socket_more='local_forwarding = true\npermit_open = {"127.0.0.1:*"}',
+                people={"alice": options + stage.alice.public})
+    try:
+        done = stage.ssh("-W", "127.0.0.1:%d" % echoing.port, "web-1", input=b"x")
+        assert done.stdout == b"xbye", done.stderr
+        for place, whose in (("127.0.0.1:%d" % other.port, b"key"), ("[::1]:80", b"socket"),
+                             ("localhost:%d" % other.port, b"socket")):
+            done = stage.ssh("-v", "-W", place, "web-1", input=b"x")
+            assert done.returncode != 0 and done.stdout == b""
+            assert b"this " + whose + b" does not permit to go there" in done.stderr
+    finally:
+        other.stop()
+
+
+def test_a_key_listens_only_where_its_options_permit(stage, echoing):
+    port, other = free_port(), free_port()
+    stage.start(socket_more="remote_forwarding = true",
+                people={"alice": 'permitlisten="localhost:%d" %s' % (port, stage.alice.public)})
+    client = Client(stage, "-N", "-R", "%d:127.0.0.1:%d" % (port, echoing.port), "web-1")
+    assert say(port, b"x") == b"xbye"
+    client.stop()
+    for place in ("%d" % other, "0", "127.0.0.1:%d" % port):
+        done = stage.ssh("-v", "-o", "ExitOnForwardFailure=yes", "-N", "-R",
+                         "%s:127.0.0.1:%d" % (place, echoing.port), "web-1")
+        assert done.returncode != 0
+        assert b"is refused: this key does not permit to listen there" in done.stderr
+    file = os.path.join(stage.proxy.directory, "authorized_keys", "alice")
+    write(file, 'permitlisten="%d" %s' % (other, stage.alice.public))
+    client = Client(stage, "-N", "-R", "127.0.0.1:%d:127.0.0.1:%d" % (other, echoing.port), "web-1")
+    assert say(other, b"x") == b"xbye"
+    client.stop()
+
+
 # Local: -W, -L, -D, -J.
 
 def test_a_local_forwarding_carries_both_directions_and_is_recorded_without_a_session(stage, echoing):

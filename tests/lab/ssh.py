@@ -60,7 +60,7 @@ def password_is_locked():
 class Target:
     """An sshd that lets in this account with one key: the proxy's identity."""
 
-    def __init__(self, directory, more=""):
+    def __init__(self, directory, more="", accept_env="*"):
         os.makedirs(directory, exist_ok=True)
         self.directory = directory
         self.identity = os.path.join(directory, "identity")
@@ -77,7 +77,7 @@ class Target:
                 "StrictModes no", "PidFile none", "PermitRootLogin yes", "PrintMotd no",
                 "PrintLastLog no", "UsePAM " + ("yes" if password_is_locked() else "no"),
                 "PasswordAuthentication no", "KbdInteractiveAuthentication no",
-                "AcceptEnv *", "MaxStartups 100", "MaxSessions 100",
+                "AcceptEnv " + accept_env, "MaxStartups 100", "MaxSessions 100",
                 "Subsystem sftp internal-sftp", "LogLevel VERBOSE", more, ""]))
             self.daemon = Daemon(["/usr/sbin/sshd", "-D", "-e", "-f", configuration],
                                  os.path.join(directory, "sshd.log"), cwd=directory,
