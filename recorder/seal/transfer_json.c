@@ -1,5 +1,7 @@
 #include "recorder/seal/transfer_json.h"
 
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "recorder/base/base64.h"
@@ -23,6 +25,25 @@ static int append_base64(struct buffer *out, const char *bytes, size_t length)
     return 0;
 }
 
+/* A client may ask for a name with a NUL in it, though no file has one. JSON could say it, but many
+ * readers refuse all of a text that does. */
+static bool is_text(const struct transfer_name *name)
+{
+    return text_is_utf8(name->bytes, name->length) && !memchr(name->bytes, '\0', name->length);
+}
+
+static int append_without_nul(struct buffer *out, const struct transfer_name *name)
+{
+    char *copy = malloc(name->length);
+    if (!copy)
+        return ERR_NO_MEMORY;
+    for (size_t i = 0; i < name->length; i++)
+        copy[i] = name->bytes[i] ? name->bytes[i] : '\xff'; /* which becomes U+FFFD */
+    int rc = json_text_append(out, copy, name->length);
+    free(copy);
+    return rc;
+}
+
 /* As text, and where text cannot say it, the exact bytes and how many there were. */
 static int append_name(struct buffer *out, const char *member, const struct transfer_name *name)
 {
@@ -30,8 +51,10 @@ static int append_name(struct buffer *out, const char *member, const struct tran
         return 0;
     int rc = buffer_printf(out, ",\"%s\":", member);
     if (!rc)
-        rc = json_text_append(out, name->bytes, name->length);
-    if (!rc && !text_is_utf8(name->bytes, name->length)) {
+        rc = memchr(name->bytes, '\0', name->length)
+                 ? append_without_nul(out, name)
+                 : json_text_append(out, name->bytes, name->length);
+    if (!rc && !is_text(name)) {
         rc = buffer_printf(out, ",\"%s_base64\":\"", member);
         if (!rc)
             rc = append_base64(out, name->bytes, name->length);
