@@ -113,8 +113,12 @@ static bool needs_a_person(int code)
 static void put_aside(struct schedule_organization *organization, const char *id, int64_t now)
 {
     /* Counted from the first, or those that keep coming would keep it aside for ever. */
-    if (!organization->aside.count)
-        organization->aside_at = now + SCHEDULE_ASIDE_DELAY;
+    if (!organization->aside.count) {
+        int64_t delay = 2 * organization->aside_delay;
+        delay = delay ? delay : SCHEDULE_ASIDE_FIRST;
+        organization->aside_delay = delay < SCHEDULE_ASIDE_LONGEST ? delay : SCHEDULE_ASIDE_LONGEST;
+        organization->aside_at = now + organization->aside_delay;
+    }
     if (id_queue_add(&organization->aside, id) == 0)
         return;
     if (id_queue_add(&organization->ready, id)) {
@@ -181,6 +185,8 @@ static bool storage_works(struct schedule_organization *organization, int64_t no
     organization->failures = 0;
     organization->retry_at = 0;
     judge_suspect(organization, now);
+    if (schedule_waiting(organization) == 0)
+        organization->aside_delay = 0;
     return news;
 }
 

@@ -16,7 +16,10 @@
 #define SCHEDULE_FIRST_DELAY (1 * NS_PER_SECOND)
 #define SCHEDULE_LONGEST_DELAY (60 * NS_PER_SECOND)
 #define SCHEDULE_PERSON_DELAY (60 * NS_PER_SECOND) /* asks again: a person may have mended it */
-#define SCHEDULE_ASIDE_DELAY (300 * NS_PER_SECOND)
+/* Doubled each time that those aside come back while any recording still waits: what an outage hit
+ * twice goes out soon after it, and a conflict is asked about every five minutes. */
+#define SCHEDULE_ASIDE_FIRST (10 * NS_PER_SECOND)
+#define SCHEDULE_ASIDE_LONGEST (300 * NS_PER_SECOND)
 #define SCHEDULE_ONCE_ATTEMPTS 4 /* after 1, 2 and 4 s: about 10 s with the attempts themselves */
 
 struct schedule_organization {
@@ -29,6 +32,7 @@ struct schedule_organization {
     bool given_up;     /* `once`: nothing more is tried */
     unsigned failures; /* of the storage, one after another */
     int64_t retry_at, aside_at;
+    int64_t aside_delay;      /* the last one; 0: none yet */
     int64_t waiting_since_ns; /* wall clock; 0: nothing is wrong */
     struct error error;       /* the last one; code 0: none */
     /* Failed last. If another then succeeds, either the storage works again or this one is itself

@@ -225,7 +225,7 @@ static void a_recording_that_alone_fails_steps_aside(void **state)
     }
     assert_int_equal(poisoned, 2); /* once may be the storage, twice is itself */
     assert_int_equal(stored, 4);
-    /* It still waits, with its reason, and is tried again in some minutes. */
+    /* It still waits, with its reason, and is tried again soon. */
     assert_false(schedule_take(&schedule, now, &pick, &wake));
     assert_int_equal(schedule_waiting(schedule_find(&schedule, "acme")), 1);
     assert_int_equal(schedule_find(&schedule, "acme")->error.code, ERR_RETRY);
@@ -285,6 +285,28 @@ static void what_is_aside_comes_back_though_more_joins_it(void **state)
     schedule_free(&schedule);
 }
 
+static void what_is_aside_is_asked_ever_more_rarely_until_nothing_waits(void **state)
+{
+    (void)state;
+    struct upload_schedule schedule = {.threads = 8};
+    struct schedule_pick pick;
+    int64_t now = 0, wake;
+    const int64_t seconds[] = {10, 20, 40, 80, 160, 300, 300};
+    for (int round = 0; round < 2; round++) {
+        add(&schedule, "acme", 1);
+        for (size_t i = 0; i < sizeof(seconds) / sizeof(seconds[0]); i++) {
+            assert_true(take(&schedule, now, &pick));
+            done(&schedule, &pick, UPLOAD_RECORDING_WAITS, ERR_CONFLICT, now);
+            assert_false(schedule_take(&schedule, now, &pick, &wake));
+            assert_int_equal(wake - now, seconds[i] * NS_PER_SECOND);
+            now = wake;
+        }
+        assert_true(take(&schedule, now, &pick));
+        done(&schedule, &pick, UPLOAD_STORED, 0, now);
+    }
+    schedule_free(&schedule);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +319,7 @@ int main(void)
         cmocka_unit_test(a_recording_that_alone_fails_steps_aside),
         cmocka_unit_test(an_outage_accuses_nobody),
         cmocka_unit_test(what_is_aside_comes_back_though_more_joins_it),
+        cmocka_unit_test(what_is_aside_is_asked_ever_more_rarely_until_nothing_waits),
     };
     return cmocka_run_group_tests_name("upload_schedule", tests, NULL, NULL);
 }
