@@ -79,6 +79,18 @@ static int validate_from(cfg_t *cfg, cfg_opt_t *option, long lowest)
     return 0;
 }
 
+static int validate_agent(cfg_t *cfg, cfg_opt_t *option)
+{
+    const char *value = cfg_opt_getnstr(option, 0);
+    if (validate_string(cfg, option) < 0)
+        return -1;
+    if (value[0] == '/' && strlen(value) <= CONFIG_MAX_AGENT)
+        return 0;
+    cfg_error(cfg, "identity_agent: must be an absolute path of at most %d bytes",
+              CONFIG_MAX_AGENT);
+    return -1;
+}
+
 static int validate_number(cfg_t *cfg, cfg_opt_t *option)
 {
     return validate_from(cfg, option, 1);
@@ -147,7 +159,12 @@ static int validate_socket(cfg_t *cfg, cfg_opt_t *option)
         cfg_error(cfg, "socket %s: the name has more than %d bytes", name, CONFIG_MAX_SOCKET_NAME);
         return -1;
     }
-    return require(cfg, section, "upstream") || require(cfg, section, "identity") ||
+    bool agent = cfg_getstr(section, "identity_agent") != NULL;
+    if (agent && cfg_getstr(section, "identity")) {
+        cfg_error(cfg, "socket %s: identity_agent: not beside identity", name);
+        return -1;
+    }
+    return require(cfg, section, "upstream") || (!agent && require(cfg, section, "identity")) ||
                    require(cfg, section, "known_hosts")
                ? -1
                : 0;
@@ -159,6 +176,7 @@ static cfg_t *new_parser(void)
         CFG_STR("upstream", NULL, CFGF_NODEFAULT),
         CFG_STR("upstream_user", "", CFGF_NONE),
         CFG_STR("identity", NULL, CFGF_NODEFAULT),
+        CFG_STR("identity_agent", NULL, CFGF_NODEFAULT),
         CFG_STR("known_hosts", NULL, CFGF_NODEFAULT),
         CFG_BOOL("local_forwarding", cfg_false, CFGF_NONE),
         CFG_STR_LIST_CB("permit_open", NULL, CFGF_NODEFAULT, take_list_value),
@@ -209,6 +227,7 @@ static cfg_t *new_parser(void)
         {"socket|upstream", validate_upstream},
         {"socket|upstream_user", validate_upstream_user},
         {"socket|identity", validate_string},
+        {"socket|identity_agent", validate_agent},
         {"socket|known_hosts", validate_string},
         {"socket|local_forwarding", is_first},
         {"socket|remote_forwarding", is_first},
@@ -272,6 +291,7 @@ static int fill_in(struct proxy_config *config, cfg_t *cfg)
         one->upstream = cfg_getstr(section, "upstream");
         one->upstream_user = cfg_getstr(section, "upstream_user");
         one->identity = cfg_getstr(section, "identity");
+        one->identity_agent = cfg_getstr(section, "identity_agent");
         one->known_hosts = cfg_getstr(section, "known_hosts");
         one->local_forwarding = cfg_getbool(section, "local_forwarding");
         one->remote_forwarding = cfg_getbool(section, "remote_forwarding");

@@ -38,6 +38,8 @@
 /* As long as castbucket's own limit on a socket's name. */
 #define CONFIG_MAX_SOCKET_NAME 80
 #define CONFIG_MAX_DESTINATION 300
+/* sun_path of unix(7), with its NUL. */
+#define CONFIG_MAX_AGENT 107
 
 struct address {
     char host[256]; /* without brackets */
@@ -48,8 +50,9 @@ struct socket_config {
     const char *name;
     const char *upstream; /* as written: host:port */
     struct address address;
-    const char *upstream_user; /* "": the person's own name */
-    const char *identity;
+    const char *upstream_user;  /* "": the person's own name */
+    const char *identity;       /* NULL: identity_agent is given */
+    const char *identity_agent; /* path of an agent's socket; NULL: identity is given */
     const char *known_hosts;
     bool local_forwarding, remote_forwarding, x11_forwarding, agent_forwarding;
     const char **permit_open; /* "HOST:PORT", either may be "*" */

@@ -1,8 +1,11 @@
 #include "hooks/proxy/keys.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "hooks/proxy/log.h"
@@ -67,6 +70,20 @@ int keys_load_host(const struct proxy_config *config, ssh_bind bind)
     return result;
 }
 
+int keys_agent_answers(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -1;
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    int rc = connect(fd, (const struct sockaddr *)&address, sizeof(address));
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return rc;
+}
+
 int keys_check(const struct proxy_config *config)
 {
     int result = check_readable(config, "authorized_keys", config->authorized_keys, O_DIRECTORY);
@@ -75,7 +92,9 @@ int keys_check(const struct proxy_config *config)
         char option[CONFIG_MAX_SOCKET_NAME + 32];
         ssh_key key = NULL;
         snprintf(option, sizeof(option), "socket %s: identity", socket->name);
-        if (load_private(config, option, socket->identity, &key) < 0)
+        if (socket->identity_agent && keys_agent_answers(socket->identity_agent) < 0)
+            log_warning("%s: %s_agent: %s: %m", config->path, option, socket->identity_agent);
+        if (socket->identity && load_private(config, option, socket->identity, &key) < 0)
             result = -1;
         ssh_key_free(key);
         snprintf(option, sizeof(option), "socket %s: known_hosts", socket->name);

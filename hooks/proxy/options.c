@@ -35,6 +35,7 @@ static const char help[] =
     "      upstream = \"HOST:PORT\"\n"
     "      upstream_user = \"ACCOUNT\"     default: the person's own name\n"
     "      identity = \"FILE\"             the private key to log in with\n"
+    "      identity_agent = \"SOCKET\"     or an agent that has it\n"
     "      known_hosts = \"FILE\"\n"
     "      local_forwarding = BOOLEAN    ssh -L, -D, -W, -J; default: false\n"
     "      permit_open = {\"HOST:PORT\"}   where to; default: anywhere\n"

@@ -113,10 +113,31 @@ static int set_options(ssh_session session, const struct socket_config *socket, 
                : 0;
 }
 
+/* Its keys are offered in turn, till one is accepted. */
+static int log_in_by_agent(ssh_session session, const struct socket_config *socket, char *reason,
+                           size_t size)
+{
+    if (keys_agent_answers(socket->identity_agent) < 0) {
+        log_error("socket %s: identity_agent: %s: %m", socket->name, socket->identity_agent);
+        snprintf(reason, size, "this proxy's agent for %s does not answer. Ask its operator.",
+                 socket->name);
+        return -1;
+    }
+    if (ssh_options_set(session, SSH_OPTIONS_IDENTITY_AGENT, socket->identity_agent) == SSH_OK &&
+        ssh_userauth_agent(session, NULL) == SSH_AUTH_SUCCESS)
+        return 0;
+    log_error("socket %s: %s accepts no key of identity_agent %s: %s", socket->name,
+              socket->upstream, socket->identity_agent, ssh_get_error(session));
+    snprintf(reason, size, "%s does not accept this proxy's keys. Ask the operator.", socket->name);
+    return -1;
+}
+
 static int log_in(ssh_session session, const struct socket_config *socket, char *reason,
                   size_t size)
 {
     ssh_key identity = NULL;
+    if (socket->identity_agent)
+        return log_in_by_agent(session, socket, reason, size);
     if (ssh_pki_import_privkey_file(socket->identity, NULL, NULL, NULL, &identity) != SSH_OK) {
         log_error("socket %s: identity: cannot read %s", socket->name, socket->identity);
         snprintf(reason, size, "this proxy has no key for %s. Ask its operator.", socket->name);
