@@ -59,6 +59,17 @@ static int validate_string(cfg_t *cfg, cfg_opt_t *option)
     return check_text(cfg, option->name, cfg_opt_getnstr(option, 0));
 }
 
+static int validate_log_format(cfg_t *cfg, cfg_opt_t *option)
+{
+    const char *value = cfg_opt_getnstr(option, 0);
+    if (validate_string(cfg, option) < 0)
+        return -1;
+    if (strcmp(value, "text") == 0 || strcmp(value, "json") == 0)
+        return 0;
+    cfg_error(cfg, "log_format: \"%s\" is neither text nor json", value);
+    return -1;
+}
+
 static int validate_upstream_user(cfg_t *cfg, cfg_opt_t *option)
 {
     const char *value = cfg_opt_getnstr(option, 0);
@@ -202,6 +213,7 @@ static cfg_t *new_parser(void)
         CFG_INT("keepalive_interval", 30, CFGF_NONE),
         CFG_INT("keepalive_count", 4, CFGF_NONE),
         CFG_INT("drain_time", 0, CFGF_NONE),
+        CFG_STR("log_format", "text", CFGF_NONE),
         CFG_SEC("socket", socket_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
         CFG_END(),
     };
@@ -223,6 +235,7 @@ static cfg_t *new_parser(void)
         {"keepalive_interval", validate_number_or_none},
         {"keepalive_count", validate_number},
         {"drain_time", validate_number_or_none},
+        {"log_format", validate_log_format},
         {"socket", validate_socket},
         {"socket|upstream", validate_upstream},
         {"socket|upstream_user", validate_upstream_user},
@@ -284,6 +297,7 @@ static int fill_in(struct proxy_config *config, cfg_t *cfg)
     config->keepalive_interval = (int)cfg_getint(cfg, "keepalive_interval");
     config->keepalive_count = (int)cfg_getint(cfg, "keepalive_count");
     config->drain_time = (int)cfg_getint(cfg, "drain_time");
+    config->log_json = strcmp(cfg_getstr(cfg, "log_format"), "json") == 0;
     for (unsigned i = 0; i < config->socket_count; i++) {
         cfg_t *section = cfg_getnsec(cfg, "socket", i);
         struct socket_config *one = &config->sockets[i];

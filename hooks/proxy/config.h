@@ -16,6 +16,7 @@
  *     keepalive_interval = 30               # seconds of silence before a peer is asked; 0: never
  *     keepalive_count = 4                   # so many times the interval, then it is given up
  *     drain_time = 0                        # seconds that sessions may go on after SIGTERM
+ *     log_format = "text"                   # or "json"
  *     socket "web-1" {
  *         upstream = "web-1.internal:22"
  *         upstream_user = "deploy"          # default: the person's own name
@@ -78,6 +79,7 @@ struct proxy_config {
     int keepalive_interval; /* seconds; 0: none */
     int keepalive_count;
     int drain_time; /* seconds */
+    bool log_json;
     struct socket_config *sockets;
     size_t socket_count;
     void *parsed; /* the parser's, which owns the strings */

@@ -290,6 +290,7 @@ static int set_up(struct connection *connection, int socket)
         goto out;
     for (size_t i = 0; i < sizeof(random); i++)
         snprintf(connection->id + 2 * i, 3, "%02x", random[i]);
+    log_set_connection(connection->id);
     sigemptyset(&watched);
     sigaddset(&watched, SIGTERM);
     if (sigprocmask(SIG_BLOCK, &watched, NULL) < 0 ||

@@ -25,7 +25,10 @@ static int read_snapshot(const char *path, int memory, struct proxy_config *conf
         log_error("%s: cannot be read: %m", path);
         return -1;
     }
-    return config_read(path, fd, config);
+    if (config_read(path, fd, config) < 0)
+        return -1;
+    log_set_format(config->log_json ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT);
+    return 0;
 }
 
 /* Has a child with a connection's privileges try everything that can be tried without a person. */

@@ -31,6 +31,7 @@ static const char help[] =
     "  keepalive_interval = SECONDS      of silence; 0: never ask; default: 30\n"
     "  keepalive_count = NUMBER          intervals, then a peer is given up; default: 4\n"
     "  drain_time = SECONDS              that sessions may go on after SIGTERM; default: 0\n"
+    "  log_format = \"FORMAT\"           text or json; default: text\n"
     "  socket \"NAME\" {\n"
     "      upstream = \"HOST:PORT\"\n"
     "      upstream_user = \"ACCOUNT\"     default: the person's own name\n"

@@ -15,9 +15,16 @@
 /* Less than the parent waits before it kills. */
 #define QUIESCE_MS 25000
 
+static void plugin_line(void *context, int level, const char *line)
+{
+    (void)context;
+    log_line(level, "%s", line);
+}
+
 int service_load_plugin(const struct proxy_config *config, struct plugin_host *host)
 {
     struct recording_error error = {.size = sizeof(error)};
+    host->host.log = plugin_line;
     if (plugin_host_load(host, config->plugin, config->settings, PROGRAM, &error) == 0)
         return 0;
     log_error("%s: recording_plugin: %s", config->path, error.text);

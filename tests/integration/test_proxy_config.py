@@ -67,6 +67,8 @@ def test_a_good_one_is_good(setting):
     ('user = "root"\nuser = "root"', [":2:", "user", "twice"]),
     ('listen = {"127.0.0.1:0"}', ["listen", "twice"]),
     ('max_connections = "many"', [":1:", "max_connections"]),
+    ('log_format = "xml"', [":1:", "log_format", "neither text nor json"]),
+    ('log_format = "json"\nlog_format = "json"', [":2:", "log_format", "twice"]),
     ("max_connections = 0", [":1:", "max_connections", "1 to 100000"]),
     ('socket "web-1" {\nupstream = "a:1"\nidentity = "i"\nknown_hosts = "k"\n}',
      ["web-1", "duplicate"]),
