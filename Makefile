@@ -197,7 +197,7 @@ check-valgrind:
 	$(SUBMAKE) unit
 	$(RUN) tests/check valgrind
 
-# Kills, bad disks, bad stores. KILLS=n hosts and as many recorders are killed; SEED=n repeats a run.
+# Kills, bad disks, bad stores, the slow ones of OpenSSH's own tests through the proxy. KILLS=n hosts and as many recorders are killed; SEED=n repeats a run.
 check-faults:
 	@tests/setup check
 	$(SUBMAKE) all fault-programs $(BUILD)/tests/unit/test_seal_damage

@@ -100,16 +100,18 @@ class Proxy:
     """castbucket-proxy for some sockets (name: Target) and people (name: public key)."""
 
     def __init__(self, directory, settings, sockets, people, plugin=None, env=None, more="",
-                 socket_more=""):
+                 socket_more="", host_keys=None):
         os.makedirs(directory, exist_ok=True)
         self.directory = directory
         keys = os.path.join(directory, "authorized_keys")
         os.makedirs(keys, exist_ok=True)
         for name, public in people.items():
             write(os.path.join(keys, name), public)
-        host_key = os.path.join(directory, "host_key")
-        self.host_public = " ".join(make_key(host_key).split()[:2])
-        lines = ['listen = "127.0.0.1:0"', 'host_key = "%s"' % host_key,
+        if not host_keys:
+            host_keys = [os.path.join(directory, "host_key")]
+            self.host_public = " ".join(make_key(host_keys[0]).split()[:2])
+        lines = ['listen = "127.0.0.1:0"',
+                 "host_key = {%s}" % ", ".join('"%s"' % path for path in host_keys),
                  'authorized_keys = "%s"' % keys,
                  'recording_plugin = "%s"' % (plugin or os.path.join(build_directory(),
                                                                      "castbucket.so")),

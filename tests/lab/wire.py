@@ -8,13 +8,16 @@ import time
 
 
 class Wire:
-    def __init__(self, url, bytes_per_second=None, instead=None):
-        """bytes_per_second: of what the client sends. instead: (these bytes, those of the same
-        length) in what the server answers."""
+    def __init__(self, url, bytes_per_second=None, instead=None, both_ways=False, latency=0.0):
+        """bytes_per_second: of what the client sends; both_ways: of what the server sends, too.
+        latency: seconds before each piece goes on. instead: (these bytes, those of the same length)
+        in what the server answers."""
         host, port = url.split("://")[1].rstrip("/").split(":")
         self.server = (host, int(port))
         self.bytes_per_second = bytes_per_second
         self.instead = instead
+        self.both_ways = both_ways
+        self.latency = latency
         self.sent = []      # of each connection: what the client sent
         self.received = []  # of each connection: what the server sent
         self.remember = True
@@ -46,7 +49,7 @@ class Wire:
                 self.received.append(back)
                 self.connections |= {client, server}
             for source, target, heard, slow in ((client, server, up, True),
-                                                (server, client, back, False)):
+                                                (server, client, back, self.both_ways)):
                 threading.Thread(target=self.pump, args=(source, target, heard, slow),
                                  daemon=True).start()
 
@@ -58,8 +61,10 @@ class Wire:
                     break
                 if self.remember:
                     heard += data
-                if not slow and self.instead:
+                if self.instead and source.getpeername() == self.server:
                     data = data.replace(*self.instead)
+                if self.latency:
+                    time.sleep(self.latency)
                 if slow and self.bytes_per_second:
                     self.wait_for_turn(len(data))
                 target.sendall(data)
