@@ -101,3 +101,9 @@ def attacks(site):
     assert all(one in made for one in shown)
     for one in made:
         site.expect("jump", "alice", one)
+
+
+def profile(site):
+    """The example of an AppArmor profile is one, says AppArmor's parser."""
+    site.tree.must("apparmor_parser", "--skip-kernel-load", "--skip-cache", "--skip-read-cache",
+                   "/usr/share/doc/castbucket/examples/apparmor/castbucket-shell")

@@ -22,6 +22,7 @@ LEFT_BY_DEBIAN = re.compile(
 
 def install(site):
     """The packages are installed by apt, in one step and without a question."""
+    site.tree.apt("install", "--no-install-recommends", "apparmor")  # its parser is tried below
     site.before = site.files()
     site.accounts()
     shutil.copytree(os.path.join(site.directory, "first"), site.tree.path("/srv/first"))
@@ -254,6 +255,6 @@ def purge(site):
 
 
 INSTALL = (install, directories, manual, settings, recorder)
-USE = (sudo, openssh.openssh, proxy, own_host, replay, openssh.attacks)
+USE = (sudo, openssh.openssh, proxy, own_host, replay, openssh.attacks, openssh.profile)
 UPGRADE = (upgrade,)
 PURGE = (removal, purge_keeps, purge)
