@@ -185,7 +185,8 @@ def test_the_example_of_the_interfaces_page_compiles_and_records(tmp_path):
     code = code.replace("/usr/lib/castbucket", build)
     source, program = tmp_path / "example.c", tmp_path / "example"
     source.write_text(code.replace("create(&host, NULL,", 'create(&host, "settings.json",'))
-    subprocess.run(["gcc", "-Wall", "-Wextra", "-Werror", "-I", os.path.join(TOP, "plugin"),
+    sanitize = ["-fsanitize=" + os.environ["SANITIZE"]] if os.environ.get("SANITIZE") else []
+    subprocess.run(["gcc", "-Wall", "-Wextra", "-Werror", *sanitize, "-I", os.path.join(TOP, "plugin"),
                     str(source), "-o", str(program), "-ldl"], timeout=60, check=True)
     settings = {"CASTBUCKET_SETTINGS": str(tmp_path / "settings.json"), "PATH": os.environ["PATH"]}
     for words in (["spool", str(tmp_path / "spool")],

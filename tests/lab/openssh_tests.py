@@ -77,7 +77,11 @@ TESTS = {
     "keygen-knownhosts": KEYGEN,
     "keygen-moduli": KEYGEN,
     "keygen-sshfp": KEYGEN,
-    "key-options": No("the proxy refuses keys with options that it does not keep"),
+    "key-options": Ours("changes sshd's list of keys; the proxy has its own",
+                        "test_proxy.py::test_options_of_a_key_are_kept_or_the_key_is_refused",
+                        "test_proxy.py::test_a_key_without_pty_gets_no_terminal_but_runs_commands",
+                        "test_proxy.py::"
+                        "test_a_keys_command_runs_in_place_of_all_that_is_asked_and_both_are_recorded"),
     "scp": Ours("puts a script in ssh's place",
                 "test_transfer.py::test_scp_is_told_in_both_directions"),
     "scp3": Script(10, quick=True),
