@@ -169,7 +169,8 @@ __attribute__((warn_unused_result)) int journal_reader_open(int directory, const
 const struct journal_meta *journal_reader_meta(const struct journal_reader *reader);
 
 /* Continues at an offset that an earlier frame's `end` gave. The space before it may be punched.
- * ERR_DAMAGED when the file ends before it. */
+ * A file that ends before it has lost its end: that is damage to journal_reader_next(), once the
+ * writer is gone. */
 __attribute__((warn_unused_result)) int journal_reader_seek(struct journal_reader *reader,
                                                             uint64_t offset, int64_t last_time_ns,
                                                             struct error *error);

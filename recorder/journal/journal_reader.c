@@ -186,6 +186,8 @@ int journal_reader_next(struct journal_reader *reader, struct journal_frame *fra
         drop_batch(reader);
         if (reader->position < end && !reader->ended)
             return damaged(reader, error, "the file ends");
+        if (reader->gone && reader->position > limit)
+            return damaged(reader, error, "the file ends before what was once read, which ended");
         return JOURNAL_WAIT;
     }
     int outcome = read_frame(reader, limit, frame, &why, error);
@@ -300,16 +302,9 @@ const struct journal_meta *journal_reader_meta(const struct journal_reader *read
 int journal_reader_seek(struct journal_reader *reader, uint64_t offset, int64_t last_time_ns,
                         struct error *error)
 {
-    uint64_t size = 0;
-    int rc = file_size(reader, &size, error);
-    if (rc)
-        return rc;
     if (offset < JOURNAL_HEADER_SIZE || offset % 8 != 0)
         return error_set(error, ERR_INVALID, "journal %s: no frame can start at offset %llu",
                          reader->name, (unsigned long long)offset);
-    if (offset > size)
-        return error_set(error, ERR_DAMAGED, "journal %s: it ends before offset %llu", reader->name,
-                         (unsigned long long)offset);
     drop_batch(reader);
     reader->position = offset > reader->meta_end ? offset : reader->meta_end;
     reader->last_time_ns = last_time_ns > 0 ? last_time_ns : 0;

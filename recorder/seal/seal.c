@@ -208,7 +208,10 @@ static int sync_sealed(struct sealer *sealer, struct error *error)
 /* Once sealed chunks are on disk. */
 static void give_space_back(struct sealer *sealer)
 {
-    if (sealer->keep_journal || sealer->end || !sealer->reader)
+    if (sealer->keep_journal)
+        return;
+    sealer->records_synced = sealer->records;
+    if (sealer->end || !sealer->reader)
         return;
     journal_reader_release(sealer->reader, sealer->done.journal_offset);
     seal_transfer_release(sealer);

@@ -98,6 +98,7 @@ static void walk_progress(struct walk *walk, struct seal_progress *progress)
     walk_u64(walk, &progress->transfer_offset);
     walk_u32(walk, &progress->transfer_size);
     walk_u32(walk, &progress->transfer_crc);
+    walk_u64(walk, &progress->synced);
 }
 
 /* The CRC of what follows the CRC's own field, and of the texts. */

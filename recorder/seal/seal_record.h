@@ -29,6 +29,7 @@ struct seal_progress {
     struct manifest_chunk chunk; /* the chunk this record is about; size 0: the frames read since
                                     the record before made no cast, so there is none */
     uint8_t chain[32];
+    uint64_t synced; /* so many records, and what they are about, were on disk before this one */
     /* Of a file transfer, where its decoder's state as of here is in ID.transfer, and its CRC-32C;
      * size 0: there is none. */
     uint64_t transfer_offset;

@@ -64,47 +64,70 @@ static int check_chunk(const struct files *files, const struct manifest_chunk *c
     return 0;
 }
 
-/* Finds the last record that can be gone on from: it is whole, its decoder's state is, and the
- * chunk that it or, when it made none, the last one before it is about. Returns their number in
- * *records. */
+/* Whether `later` goes on from where `earlier` ended. After a loss of power, a record of an attempt
+ * that was given up may stand behind one of the attempt that replaced it. */
+static int check_order(const struct seal_progress *earlier, const struct seal_progress *later,
+                       bool *follows, struct error *error)
+{
+    uint8_t link[SHA256_SIZE];
+    bool made_chunk = later->chunk.size > 0;
+    memcpy(link, earlier->chain, sizeof(link));
+    if (made_chunk && chain_add(link, later->chunk.sha256))
+        return error_set(error, ERR_NO_MEMORY, "no memory to hash");
+    *follows = later->journal_offset >= earlier->journal_offset &&
+               later->chunks == earlier->chunks + made_chunk &&
+               memcmp(link, later->chain, sizeof(link)) == 0;
+    return 0;
+}
+
+/* Finds the last record that can be gone on from: it is whole, its decoder's state is, and so is
+ * all that it stands on: every record and chunk that may not have been synced, and at least the
+ * last chunk. What is not synced may be on disk in any order, a later chunk without an earlier one.
+ * Returns their number in *records. */
 static int find_last(const struct sealer *sealer, const struct files *files,
                      struct seal_progress *progress, struct seal_end *end, uint64_t *records,
                      struct error *error)
 {
-    struct seal_progress older;
-    struct seal_end other;
-    uint64_t candidate = 0; /* number of records, if the chunk that is looked for is whole */
+    struct seal_progress later = {0}, read;
+    struct seal_end read_end = {0};
+    uint64_t candidate = 0, synced = 0; /* numbers of records */
+    bool found_chunk = false;
     for (uint64_t i = files->log_size / SEAL_RECORD_SIZE; i > 0; i--) {
-        struct seal_progress *read = candidate ? &older : progress;
         bool valid, whole;
-        int rc = read_record(files, i - 1, read, candidate ? &other : end, &valid, error);
+        int rc = read_record(files, i - 1, &read, &read_end, &valid, error);
+        bool follows = valid;
+        if (!rc && valid && candidate)
+            rc = check_order(&read, &later, &follows, error);
         if (rc)
             return rc;
-        if (!valid) {
+        if (!follows)
             candidate = 0;
+        if (!valid)
             continue;
-        }
         if (!candidate) {
-            rc = seal_transfer_check(sealer, read, &whole, error);
+            rc = seal_transfer_check(sealer, &read, &whole, error);
             if (rc)
                 return rc;
-            if (!whole)
-                continue;
-            candidate = i;
+            candidate = whole ? i : 0;
+            found_chunk = false;
+            *progress = read;
+            *end = read_end;
         }
-        if (read->chunk.size == 0)
+        later = read;
+        if (read.synced > synced)
+            synced = read.synced;
+        if (!candidate || read.chunk.size == 0)
             continue;
-        rc = check_chunk(files, &read->chunk, &whole, error);
+        rc = check_chunk(files, &read.chunk, &found_chunk, error);
         if (rc)
             return rc;
-        if (whole) {
-            *records = candidate;
-            return 0;
-        }
-        candidate = 0;
+        if (!found_chunk)
+            candidate = 0;
+        else if (i - 1 <= synced)
+            break;
     }
     /* Records without a single chunk before them: nothing but a split character has passed. */
-    *records = 0;
+    *records = found_chunk ? candidate : 0;
     return 0;
 }
 
@@ -176,6 +199,7 @@ static int check_journal(struct sealer *sealer, const struct files *files, struc
     int rc = sealer_read_on(sealer, error);
     if (rc)
         return rc;
+    (void)journal_reader_writer_gone(sealer->reader); /* then it knows where the file ends */
     do {
         rc = journal_reader_next(sealer->reader, &frame, &why);
         if (rc == JOURNAL_FRAME && first == 0)
@@ -227,6 +251,7 @@ int sealer_resume(struct sealer *sealer, struct error *error)
         }
     }
     sealer->records = records;
+    sealer->records_synced = sealer->done.synced;
     if (sealer->done.final) {
         sealer->end = end;
         end = NULL;

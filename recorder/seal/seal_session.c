@@ -379,6 +379,7 @@ static int commit(struct sealer *sealer, struct seal_worker *worker, struct draf
         if (rc)
             return rc;
     }
+    draft->next.synced = sealer->records_synced;
     if (sealer->transfer)
         rc = seal_transfer_save(sealer, &draft->next, error);
     if (!rc)

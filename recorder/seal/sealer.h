@@ -18,6 +18,7 @@ struct sealer {
     struct seal_end *end;           /* set once done.final is */
     struct seal_transfer *transfer; /* of a file transfer, as of `done`; NULL: load it again */
     uint64_t records;               /* in ID.seal */
+    uint64_t records_synced;        /* of them; with what they are about */
 
     bool complete;
     bool gone;             /* the writer is */

@@ -649,9 +649,16 @@ static void a_reader_resumes_where_an_earlier_one_stopped(void **state)
     append(journal, JOURNAL_STDOUT, "on", 2);
     expect_frame(reader, JOURNAL_STDOUT, "on", 2);
     assert_int_equal(journal_reader_seek(reader, 3, 0, NULL), ERR_INVALID);
-    assert_int_equal(journal_reader_seek(reader, 1 << 30, 0, NULL), ERR_DAMAGED);
-    journal_reader_free(reader);
+
+    struct error error = ERROR_INIT;
+    assert_int_equal(journal_reader_seek(reader, 1 << 30, 0, NULL), 0);
+    expect_wait(reader);
+    assert_int_equal(journal_reader_pending(reader), 0);
     journal_free(journal);
+    assert_true(journal_reader_writer_gone(reader));
+    assert_int_equal(journal_reader_next(reader, &frame, &error), ERR_DAMAGED);
+    assert_non_null(strstr(error.text, "the file ends before"));
+    journal_reader_free(reader);
 }
 
 /* ---- damage ---------------------------------------------------------------------------------- */

@@ -111,6 +111,38 @@ static void damaged_journal_is_recorded_up_to_there_and_kept(void **state)
     buffer_free(&reason);
 }
 
+/* After a loss of power, what was sealed may be on disk without what it was made from. */
+static void journal_that_lost_what_was_sealed_leaves_all_that_was_sealed(void **state)
+{
+    struct seal_fixture *f = *state;
+    for (int published = 0; published <= 1; published++) {
+        fixture_clear(f);
+        fixture_forget_sent(f);
+        fixture_open_session(f, 1, 2);
+        struct buffer before = fixture_load(f, SPOOL_JOURNALS, SPOOL_JOURNAL_SUFFIX);
+        fixture_show_much(f, (size_t)1 << 20, 5);
+        fixture_seal_anew(f, true, SEAL_IDLE);
+        fixture_kill_host(f);
+        struct buffer after = fixture_load(f, SPOOL_JOURNALS, SPOOL_JOURNAL_SUFFIX);
+        fixture_store(f, SPOOL_JOURNALS, SPOOL_JOURNAL_SUFFIX, published ? after.data : before.data,
+                      8192);
+        fixture_now_ns += 60 * NS_PER_SECOND;
+        fixture_seal_anew(f, false, SEAL_COMPLETE);
+
+        struct buffer reason = fixture_load(f, SPOOL_QUARANTINE, SPOOL_REASON_SUFFIX);
+        assert_non_null(strstr(reason.data, "the file ends"));
+        assert_true(fixture_has(f, SPOOL_QUARANTINE, SPOOL_JOURNAL_SUFFIX));
+        char notes[2048];
+        snprintf(notes, sizeof(notes), "m damaged: %s\n", reason.data);
+        struct manifest *manifest = fixture_recorded(f, notes);
+        assert_string_equal(manifest->damaged, reason.data);
+        manifest_free(manifest);
+        buffer_free(&reason);
+        buffer_free(&before);
+        buffer_free(&after);
+    }
+}
+
 static void frame_that_makes_no_sense_counts_as_damage(void **state)
 {
     struct seal_fixture *f = *state;
@@ -350,6 +382,7 @@ int main(void)
         TEST(sealed_chunk_lost_after_its_journal_was_given_back_is_told),
         TEST(all_records_lost_after_the_journal_was_given_back_is_told),
         TEST(damaged_journal_is_recorded_up_to_there_and_kept),
+        TEST(journal_that_lost_what_was_sealed_leaves_all_that_was_sealed),
         TEST(frame_that_makes_no_sense_counts_as_damage),
         TEST(journal_without_a_header_is_refused),
         TEST(a_journal_cut_at_any_byte_is_recorded_up_to_there),

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "recorder/cast/cast_encoder.h"
+#include "recorder/seal/chunk_writer.h"
 #include "recorder/seal/seal_record.h"
 #include "tests/unit/seal_fixture.h"
 
@@ -128,44 +129,61 @@ static void wrong_bytes_on_disk_after_power_loss_are_sealed_again(void **state)
     }
     for (size_t at = 0; at < s.seal.length; at += 5) {
         s.seal.data[at] ^= 0x10;
-        fixture_clear(f);
-        fixture_store(f, SPOOL_JOURNALS, SPOOL_JOURNAL_SUFFIX, s.journal.data, s.journal.length);
-        fixture_store(f, SPOOL_SEALED, SPOOL_SEAL_SUFFIX, s.seal.data, s.seal.length);
-        fixture_store(f, SPOOL_SEALED, SPOOL_CAST_SUFFIX, s.cast.data, s.cast.length);
-        /* Only the last record is looked at when going on; all of them, at the end. */
-        struct sealer *sealer = fixture_open_sealer(f);
-        struct error error = ERROR_INIT;
-        int rc = sealer_run(sealer, f->worker, false, &error);
-        if (at < s.seal.length - SEAL_RECORD_SIZE) {
-            assert_int_equal(rc, ERR_DAMAGED);
-            assert_non_null(strstr(error.text, "record"));
-            assert_false(fixture_has(f, SPOOL_SEALED, SPOOL_MANIFEST_SUFFIX));
-            assert_true(fixture_has(f, SPOOL_JOURNALS, SPOOL_JOURNAL_SUFFIX));
-        } else {
-            assert_int_equal(rc, SEAL_COMPLETE);
-            manifest_free(fixture_recorded(f, "x 5\n"));
-        }
-        sealer_free(sealer);
+        seal_from(f, &s, s.seal.length, s.cast.length);
         s.seal.data[at] ^= 0x10;
     }
     drop(&s);
 }
 
-static void chunk_changed_on_disk_is_named_and_nothing_is_removed(void **state)
+static void unsynced_chunk_lost_under_a_whole_one_is_sealed_again(void **state)
 {
     struct seal_fixture *f = *state;
     struct snapshot s = three_chunks(f, false);
-    s.cast.data[12] ^= 1;
-    fixture_store(f, SPOOL_SEALED, SPOOL_CAST_SUFFIX, s.cast.data, s.cast.length);
-    struct sealer *sealer = fixture_open_sealer(f);
+    for (size_t at = GZIP_HEADER_SIZE; at < s.cast.length; at++) {
+        s.cast.data[at] ^= 1;
+        seal_from(f, &s, s.seal.length, s.cast.length);
+        s.cast.data[at] ^= 1;
+    }
+    drop(&s);
+}
+
+static void record_of_an_attempt_that_was_given_up_is_not_gone_on_from(void **state)
+{
+    struct seal_fixture *f = *state;
+    struct snapshot s = three_chunks(f, false);
+    /* The second record is not on disk; the third is in its place. */
+    memmove(s.seal.data + SEAL_RECORD_SIZE, s.seal.data + 2 * SEAL_RECORD_SIZE, SEAL_RECORD_SIZE);
+    seal_from(f, &s, 2 * SEAL_RECORD_SIZE, s.cast.length);
+    drop(&s);
+}
+
+/* Of what was synced, only the end is looked at when going on; all of it, when it is complete. */
+static void synced_chunk_changed_on_disk_is_named_and_nothing_is_removed(void **state)
+{
+    struct seal_fixture *f = *state;
     struct error error = ERROR_INIT;
+    fixture_open_session(f, 0, 2);
+    struct sealer *sealer = fixture_open_sealer(f);
+    for (int i = 0; i < 2; i++) {
+        fixture_show(f, "one more\n");
+        assert_int_equal(fixture_run_out(f, sealer, true), SEAL_IDLE);
+        fixture_sync(sealer);
+    }
+    fixture_show(f, "the last\n");
+    assert_int_equal(fixture_run_out(f, sealer, true), SEAL_IDLE);
+    sealer_free(sealer);
+    fixture_end_session(f, 0);
+    struct buffer cast = fixture_load(f, SPOOL_SEALED, SPOOL_CAST_SUFFIX);
+    cast.data[12] ^= 1;
+    fixture_store(f, SPOOL_SEALED, SPOOL_CAST_SUFFIX, cast.data, cast.length);
+    sealer = fixture_open_sealer(f);
     assert_int_equal(sealer_run(sealer, f->worker, false, &error), ERR_DAMAGED);
     assert_non_null(strstr(error.text, "chunk 0 of " FIXTURE_ID));
     assert_false(fixture_has(f, SPOOL_SEALED, SPOOL_MANIFEST_SUFFIX));
     assert_true(fixture_has(f, SPOOL_JOURNALS, SPOOL_JOURNAL_SUFFIX));
     assert_true(fixture_has(f, SPOOL_SEALED, SPOOL_SEAL_SUFFIX));
     sealer_free(sealer);
-    drop(&s);
+    buffer_free(&cast);
 }
 
 static void kill_after_the_manifest_leaves_only_cleaning_up(void **state)
@@ -236,7 +254,8 @@ static void records_come_back_and_any_flipped_bit_is_found(void **state)
                                          .cast_size = 14,
                                          .time_ns = 15,
                                          .sha256 = {16}},
-                               .chain = {17}},
+                               .chain = {17},
+                               .synced = 18},
                          out;
     struct seal_end end = {.end = "exited", .exit_status = 18, .signal = "s", .message = "m"};
     struct seal_end end_out;
@@ -259,6 +278,7 @@ static void records_come_back_and_any_flipped_bit_is_found(void **state)
     assert_int_equal(out.crc, in.crc);
     assert_int_equal(out.chain[0], 17);
     assert_int_equal(out.chunk.sha256[0], 16);
+    assert_int_equal(out.synced, 18);
     assert_int_equal(out.chunk.time_ns, 15);
     assert_int_equal(out.lost_bytes, 10);
     assert_true(out.final);
@@ -283,7 +303,9 @@ int main(void)
         TEST(each_kill_between_chunks_is_survived),
         TEST(files_cut_at_any_length_are_gone_on_from),
         TEST(wrong_bytes_on_disk_after_power_loss_are_sealed_again),
-        TEST(chunk_changed_on_disk_is_named_and_nothing_is_removed),
+        TEST(unsynced_chunk_lost_under_a_whole_one_is_sealed_again),
+        TEST(record_of_an_attempt_that_was_given_up_is_not_gone_on_from),
+        TEST(synced_chunk_changed_on_disk_is_named_and_nothing_is_removed),
         TEST(kill_after_the_manifest_leaves_only_cleaning_up),
         TEST(recording_uploaded_and_removed_is_not_made_again),
         cmocka_unit_test(records_come_back_and_any_flipped_bit_is_found),
