@@ -1,10 +1,12 @@
 #include "hooks/proxy/handover.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "hooks/proxy/log.h"
@@ -109,19 +111,63 @@ static int take_former(struct handover *handover, int memory)
     return handover->config_fd < 0 ? -1 : result;
 }
 
-static void take_activated(struct handover *handover)
+static bool read_number(const char *text, long *number)
 {
-    const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
-    if (!pid || !count || strtol(pid, NULL, 10) != getpid())
-        return;
-    long number = strtol(count, NULL, 10);
-    for (long i = 0; i < number && handover->listening_count < HANDOVER_MAX_LISTENING; i++) {
-        struct listening *one = &handover->listening[handover->listening_count++];
-        one->fd = FIRST_ACTIVATED + (int)i;
-        snprintf(one->address, sizeof(one->address), "%s", HANDOVER_ACTIVATED);
-        keep_on_exec(one->fd, false);
-        fcntl(one->fd, F_SETFL, fcntl(one->fd, F_GETFL) | O_NONBLOCK);
+    char *end;
+    errno = 0;
+    *number = strtol(text, &end, 10);
+    return *text >= '0' && *text <= '9' && !*end && errno == 0;
+}
+
+static int option(int fd, int name)
+{
+    int value = -1;
+    socklen_t size = sizeof(value);
+    return getsockopt(fd, SOL_SOCKET, name, &value, &size) < 0 ? -1 : value;
+}
+
+static bool is_listening(int fd)
+{
+    int family = option(fd, SO_DOMAIN);
+    return (family == AF_INET || family == AF_INET6) && option(fd, SO_TYPE) == SOCK_STREAM &&
+           option(fd, SO_ACCEPTCONN) == 1;
+}
+
+/* As sd_listen_fds(3) has it. A socket that cannot be used is an error: that it is not served would
+ * be noticed late. */
+static int take_activated(struct handover *handover)
+{
+    const char *pid_text = getenv("LISTEN_PID"), *count_text = getenv("LISTEN_FDS");
+    long pid, count;
+    if (!pid_text || !count_text)
+        return 0;
+    if (!read_number(pid_text, &pid) || !read_number(count_text, &count)) {
+        log_error("$LISTEN_PID and $LISTEN_FDS are '%.32s' and '%.32s', not two numbers", pid_text,
+                  count_text);
+        return -1;
     }
+    if (pid != getpid())
+        return 0; /* they are a parent's */
+    if (count > HANDOVER_MAX_LISTENING) {
+        log_error("%ld sockets are passed by $LISTEN_FDS, and at most %d can be listened at: have "
+                  "fewer ListenStream= in the socket unit",
+                  count, HANDOVER_MAX_LISTENING);
+        return -1;
+    }
+    for (int fd = FIRST_ACTIVATED; fd < FIRST_ACTIVATED + count; fd++) {
+        struct listening *one = &handover->listening[handover->listening_count++];
+        if (!is_listening(fd)) {
+            log_error("descriptor %d, passed by $LISTEN_FDS, is no listening TCP socket: the "
+                      "socket unit needs ListenStream=PORT or ADDRESS:PORT, and Accept=no",
+                      fd);
+            return -1;
+        }
+        one->fd = fd;
+        snprintf(one->address, sizeof(one->address), "%s", HANDOVER_ACTIVATED);
+        keep_on_exec(fd, false);
+        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    }
+    return 0;
 }
 
 int handover_take(struct handover *handover)
@@ -129,12 +175,12 @@ int handover_take(struct handover *handover)
     const char *former = getenv(VARIABLE);
     int result = 0;
     *handover = (struct handover){.config_fd = -1};
-    if (former)
-        result = take_former(handover, (int)strtol(former, NULL, 10));
-    else
-        take_activated(handover);
-    if (result < 0)
+    if (!former)
+        result = take_activated(handover);
+    else if (take_former(handover, (int)strtol(former, NULL, 10)) < 0) {
         log_error("cannot take over from the program before: %m");
+        result = -1;
+    }
     unsetenv(VARIABLE);
     unsetenv("LISTEN_PID");
     unsetenv("LISTEN_FDS");

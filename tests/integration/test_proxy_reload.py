@@ -129,6 +129,62 @@ def test_a_reload_becomes_the_program_that_is_installed_now(stage, monkeypatch):
     assert stage.ssh("web-1", "echo still").stdout == b"still\n"
 
 
+def passing(stage, descriptors, count=None, pid="$$"):
+    """Starts the proxy as a service manager does that passes these; gives its end and its log."""
+    # A shell, because $LISTEN_PID has to be the proxy's own. Descriptors first go where none is.
+    moves = ["exec %d<&%d" % (200 + at, fd) for at, fd in enumerate(descriptors)]
+    moves += ["exec %d<&%d" % (3 + at, 200 + at) for at in range(len(descriptors))]
+    script = '; '.join([*moves, 'LISTEN_PID=%s LISTEN_FDS="%s" exec "$0" "$@"' % (
+        pid, len(descriptors) if count is None else count)])
+    return subprocess.run(["bash", "-c", script, program("castbucket-proxy"), "-t", "-f",
+                           stage.proxy.configuration], stdin=subprocess.DEVNULL, timeout=60,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+                          env=stage.proxy.env, pass_fds=descriptors)
+
+
+def test_what_is_passed_and_is_no_listening_socket_is_named(stage):
+    stage.start()
+    stage.proxy.stop()
+    good, bound = socket.create_server(("127.0.0.1", 0)), socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    datagram, connected = socket.socket(type=socket.SOCK_DGRAM), socket.create_connection(
+        good.getsockname())
+    accepted, _ = good.accept()
+    local = socket.socket(socket.AF_UNIX)
+    local.bind(os.path.join(stage.directory, "local"))
+    local.listen()
+    ends = os.pipe()
+    assert passing(stage, [good.fileno()]).returncode == 0
+    for fd in [bound.fileno(), datagram.fileno(), connected.fileno(), accepted.fileno(),
+               local.fileno(), ends[0]]:
+        for passed in ([fd], [good.fileno(), fd]):
+            done = passing(stage, passed)
+            assert done.returncode == 1, done.stdout
+            assert b"descriptor %d, passed by $LISTEN_FDS, is no listening TCP socket" % (
+                2 + len(passed)) in done.stdout
+            assert b"ListenStream=" in done.stdout
+    assert b"descriptor 4, " in passing(stage, [good.fileno()], count=2).stdout
+    for one in (good, bound, datagram, connected, accepted, local):
+        one.close()
+    for end in ends:
+        os.close(end)
+
+
+def test_sockets_are_passed_by_numbers_or_not_at_all(stage):
+    stage.start()
+    stage.proxy.stop()
+    with socket.create_server(("127.0.0.1", 0)) as good:
+        for count in ("", "-1", "1x", "99999999999999999999", " 1"):
+            done = passing(stage, [good.fileno()], count)
+            assert done.returncode == 1 and b"not two numbers" in done.stdout, (count, done.stdout)
+        assert b"not two numbers" in passing(stage, [good.fileno()], pid="me").stdout
+        done = passing(stage, [good.fileno()] * 65)
+        assert done.returncode == 1 and b"65 sockets are passed" in done.stdout
+        assert passing(stage, [good.fileno()] * 64).returncode == 0
+        # Another process's.
+        assert passing(stage, [], count=3, pid="1").returncode == 0
+
+
 def test_the_service_manager_is_told_and_its_sockets_are_used(stage):
     stage.start()
     stage.proxy.stop()
