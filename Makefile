@@ -239,7 +239,11 @@ install: all man
 	@$(call place,pkg/completion/castbucket.bash,\
 		$(PREFIX)/share/bash-completion/completions/castbucket)
 	@$(call place,pkg/completion/castbucket.zsh,$(ZSH_COMPLETIONS)/_castbucket)
-	@for unit in castbucket.service castbucket-proxy.service; do \
+	@for name in castbucket-proxy castbucket-shell; do \
+		$(call place,pkg/completion/hosts.bash,\
+			$(PREFIX)/share/bash-completion/completions/$$name) && \
+		$(call place,pkg/completion/hosts.zsh,$(ZSH_COMPLETIONS)/_$$name) || exit 1; done
+	@for unit in castbucket.service castbucket-proxy.service castbucket-proxy.socket; do \
 		$(call place,pkg/systemd/$$unit,$(UNITS)/$$unit) || exit 1; done
 	@$(call place,pkg/systemd/castbucket.sysusers,$(PREFIX)/lib/sysusers.d/castbucket.conf)
 	@$(call place,pkg/systemd/castbucket.tmpfiles,$(PREFIX)/lib/tmpfiles.d/castbucket.conf)

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 
 from tree import builder, must, release
 
@@ -61,8 +62,25 @@ def build_packages(cache, suite, log, top, directory):
     release(tree.directory)
 
 
+def verify_units(top):
+    """systemd finds nothing to say of any unit. The programs need not be installed here."""
+    with tempfile.TemporaryDirectory() as directory:
+        copies = []
+        for path in sorted(glob.glob(os.path.join(top, "pkg/systemd/castbucket*.s[eo][rc][vk]*"))):
+            copies.append(os.path.join(directory, os.path.basename(path)))
+            with open(path, encoding="utf-8") as unit, open(copies[-1], "w",
+                                                            encoding="utf-8") as copy:
+                copy.write(re.sub(r"/usr/s?bin/castbucket\S*", "/bin/true", unit.read()))
+        assert len(copies) == 3, copies
+        done = subprocess.run(["systemd-analyze", "verify", "--man=no", *copies], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    assert done.returncode == 0 and not done.stdout, done.stdout
+
+
 def check_units(top):
-    """Both services are exposed less than 2.5, by systemd-analyze security."""
+    """systemd takes the units as they are, and both services are exposed less than 2.5, by
+    systemd-analyze security."""
+    verify_units(top)
     for path in sorted(glob.glob(os.path.join(top, "pkg/systemd/*.service"))):
         done = subprocess.run(["systemd-analyze", "security", "--offline=true",
                                "--threshold=%d" % (EXPOSURE - 1), path], stdout=subprocess.PIPE,

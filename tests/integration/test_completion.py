@@ -78,6 +78,23 @@ def shell(request, tmp_path):
     made.close()
 
 
+@pytest.fixture(params=["bash", "zsh"])
+def host_shell(request, tmp_path):
+    """The same, with the completion of the programs that hosts run."""
+    if request.param == "bash":
+        made = Shell(tmp_path, ["bash", "--norc", "--noprofile", "-i"], [
+            *BASH[:3], "source '%s/hosts.bash'" % SCRIPTS,
+            "asked() { _castbucket_host \"$@\"; printf '%s\\n' \"${COMPREPLY[@]}\" >\"$OFFERS\"; }",
+            "complete -o filenames -F asked castbucket-proxy castbucket-shell"])
+    else:
+        functions = tmp_path / "functions"
+        functions.mkdir()
+        shutil.copy(os.path.join(SCRIPTS, "hosts.zsh"), functions / "_castbucket-shell")
+        made = Shell(tmp_path, ["zsh", "-f", "-i"], ["fpath=('%s' $fpath)" % functions, *ZSH])
+    yield made
+    made.close()
+
+
 def commands(group=""):
     """The words that may follow `castbucket GROUP`, by the program's own help."""
     text = subprocess.run([program("castbucket"), "--help"], stdout=subprocess.PIPE, check=True,
@@ -118,3 +135,19 @@ def test_values_that_are_known_and_files_are_offered(shell):
     (shell.home / "recording.cast").write_text("")
     assert "recording.cast" in shell.ask("castbucket get --output rec")
     assert "recording.cast" in shell.ask("castbucket play rec")
+
+
+@pytest.mark.parametrize("name", ["castbucket-proxy", "castbucket-shell"])
+def test_every_option_of_a_host_is_offered_and_its_files(host_shell, name):
+    text = subprocess.run([program(name), "--help"], check=True, stdout=subprocess.PIPE,
+                          timeout=60).stdout.decode()
+    lines = [line for line in text.splitlines() if line.startswith("  -")]
+    named = {word.rstrip(",") for line in lines for word in line.split()[:2]
+             if word.startswith("-")}
+    assert len(named) >= 4
+    assert set(host_shell.ask(name + " -")) == named
+    (host_shell.home / "recording.conf").write_text("")
+    followed = [line.split()[0] for line in lines if line.split()[1] == "FILE"]
+    for each in followed:
+        assert host_shell.ask("%s %s rec" % (name, each)) == ["recording.conf"], each
+    assert followed
