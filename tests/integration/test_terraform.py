@@ -5,6 +5,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -129,6 +130,14 @@ def test_the_modules_bucket_takes_tls_only(module):
     assert deny == {"Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:*",
                     "Resource": ["arn:aws:s3:::acme-rec", "arn:aws:s3:::acme-rec/*"],
                     "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+
+
+@pytest.mark.skipif(not shutil.which("terraform"), reason="no terraform on this machine")
+def test_the_module_is_written_as_terraform_writes(tmp_path):
+    done = subprocess.run(["terraform", "fmt", "-check", "-diff", "-recursive", MODULE],
+                          env=dict(os.environ, HOME=str(tmp_path)), stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout.decode()
 
 
 def snake(name):
