@@ -95,8 +95,10 @@ static int find_last(const struct sealer *sealer, const struct files *files,
     for (uint64_t i = files->log_size / SEAL_RECORD_SIZE; i > 0; i--) {
         bool valid, whole;
         int rc = read_record(files, i - 1, &read, &read_end, &valid, error);
+        if (rc)
+            return rc;
         bool follows = valid;
-        if (!rc && valid && candidate)
+        if (valid && candidate)
             rc = check_order(&read, &later, &follows, error);
         if (rc)
             return rc;
