@@ -123,6 +123,11 @@ $(BUILD)/tests/fuzz/fuzz_proxy_%: $(BUILD)/tests/fuzz/fuzz_proxy_%.o $(FUZZ_SUPP
 		$(BUILD)/libcastbucket.a
 	$(FUZZ_LINK) -lssh -lconfuse -o $@
 
+$(BUILD)/tests/fuzz/fuzz_shell: $(BUILD)/tests/fuzz/fuzz_shell.o $(FUZZ_SUPPORT) \
+		$(patsubst %,$(BUILD)/hooks/shell/%.o,authentication configuration request sftp) \
+		$(BUILD)/libcastbucket.a
+	$(FUZZ_LINK) $(LIBS) -o $@
+
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_SUPPORT) $(BUILD)/libcastbucket.a
 	$(FUZZ_LINK) $(LIBS) -o $@
 
