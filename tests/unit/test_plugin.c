@@ -13,13 +13,17 @@
 #include <ftw.h>
 #include <libgen.h>
 #include <limits.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -571,6 +575,55 @@ static void a_session_can_be_opened_in_a_forked_child(void **state)
     close(journals);
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
+
+/* From here on the kernel kills this process at any system call but its exit. */
+static void allow_no_system_call(void)
+{
+    static struct sock_filter allowed[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+    };
+    struct sock_fprog filter = {.len = sizeof(allowed) / sizeof(*allowed), .filter = allowed};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
+        _exit(99);
+}
+
+static void output_makes_no_system_call_on_its_common_path(void **state)
+{
+    (void)state;
+    const char *preloaded = getenv("LD_PRELOAD");
+    if (SANITIZED || (preloaded && strstr(preloaded, "vgpreload")))
+        skip(); /* theirs would be counted */
+    for (int calls = 0; calls <= 500; calls += 500) {
+        int status;
+        pid_t child = fork();
+        if (child == 0) {
+            int verdict = RECORDING_CONTINUE;
+            struct recording_session *session = open_session("web-1", true);
+            allow_no_system_call();
+            for (int i = 0; i < calls && verdict == RECORDING_CONTINUE; i++)
+                verdict = plugin->output(session, RECORDING_STDOUT, block, 64);
+            if (calls)
+                _exit(verdict);
+            plugin->session_close(session, NULL); /* this does make some */
+            _exit(98);
+        }
+        assert_true(child > 0 && waitpid(child, &status, 0) == child);
+        if (calls)
+            assert_true(WIFEXITED(status) && WEXITSTATUS(status) == RECORDING_CONTINUE);
+        else
+            assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+    }
+}
+
 static void *carry_sessions(void *argument)
 {
     int *good = argument;
@@ -687,6 +740,7 @@ int main(void)
         TEST(a_spool_that_was_removed_is_made_again),
         TEST(settings_that_become_invalid_leave_the_old_ones_in_force),
         TEST(a_session_can_be_opened_in_a_forked_child),
+        TEST(output_makes_no_system_call_on_its_common_path),
         TEST(sessions_are_carried_by_many_threads_at_once),
         TEST(a_host_that_knows_less_is_served),
         TEST(destroying_one_instance_leaves_the_log_of_another),
