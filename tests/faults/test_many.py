@@ -10,7 +10,7 @@ import time
 import pytest
 
 from faults.recordings import left_in, recordings
-from lab.process import Daemon, die_with_parent, program, wait_until
+from lab.process import Daemon, die_with_parent, program, wait_until, wait_while_falling
 
 SESSIONS = int(os.environ.get("SESSIONS", 10000))
 BUSY = 48 << 20
@@ -145,7 +145,7 @@ def test_very_many_sessions_in_one_process_cost_little_and_are_all_stored(
     host.must("print and the last")
     closing = float(host.must("close %d" % SESSIONS)[0])
     begun = time.monotonic()
-    wait_until(lambda: stored(store) == SESSIONS + 1, 300, "all to be stored", every=0.5)
+    wait_while_falling(lambda: SESSIONS + 1 - stored(store), what="all to be stored")
     draining = time.monotonic() - begun
     host.finish()
     if where == "beside":

@@ -90,6 +90,19 @@ def wait_until(condition, seconds=30, what="it", every=0.05):
         time.sleep(every)
 
 
+def wait_while_falling(left, stalled=120, what="it", every=0.5):
+    """Until left() is 0: as long as that takes on a machine as slow as this one, if only it falls
+    within each `stalled` seconds."""
+    least, since = left(), time.monotonic()
+    while least:
+        time.sleep(every)
+        now = left()
+        if now < least:
+            least, since = now, time.monotonic()
+        elif time.monotonic() - since > stalled:
+            raise AssertionError("waited %d s for %s: %d left" % (stalled, what, least))
+
+
 class Terminal:
     """A program under a terminal of ours: `seen` is every byte that it showed."""
 
