@@ -219,19 +219,21 @@ benches: $(BENCHES)
 
 # Where things go. Texts that name a place are written for /usr and changed to PREFIX on the way.
 LIBRARY := $(PREFIX)/lib/castbucket
+SBIN ?= $(PREFIX)/sbin
 UNITS ?= $(PREFIX)/lib/systemd/system
 ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
-PLACED = sed 's,/usr/\(bin\|sbin\|lib\)/castbucket,$(PREFIX)/\1/castbucket,g; \
+PLACED = sed 's,/usr/\(bin\|lib\)/castbucket,$(PREFIX)/\1/castbucket,g; \
+	s,/usr/sbin/castbucket,$(SBIN)/castbucket,g; \
 	s,^prefix=/usr$$,prefix=$(PREFIX),; s,@VERSION@,$(VERSION),'
 # $(call place,FILE,TO): installs a text. Its arguments may hold a shell's variables.
 place = install -D -m 644 /dev/null $(DESTDIR)$(strip $(2)) && \
 	$(PLACED) $(1) >$(DESTDIR)$(strip $(2))
 
 install: all man
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin sbin include share/castbucket/aws/terraform) \
-		$(DESTDIR)$(LIBRARY)
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin include share/castbucket/aws/terraform) \
+		$(DESTDIR)$(SBIN) $(DESTDIR)$(LIBRARY)
 	install -m 755 $(BUILD)/castbucket $(BUILD)/castbucket-shell $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(BUILD)/castbucket-proxy $(DESTDIR)$(PREFIX)/sbin
+	install -m 755 $(BUILD)/castbucket-proxy $(DESTDIR)$(SBIN)
 	install -m 644 $(BUILD)/castbucket.so $(BUILD)/castbucket-recorder.so $(DESTDIR)$(LIBRARY)
 	install -D -m 644 $(BUILD)/castbucket_io.so $(DESTDIR)$(PREFIX)/libexec/sudo/castbucket_io.so
 	install -m 644 plugin/recording_plugin.h $(DESTDIR)$(PREFIX)/include
