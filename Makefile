@@ -8,6 +8,7 @@
 #   make bench     measure
 #   make install   DESTDIR= PREFIX=/usr/local
 #   make deb       packages for Debian, into build/deb
+#   make rpm       packages for Fedora and RHEL, into build/rpm
 #   make           build into build/ (BUILD=dir for another place)
 #
 #   SANITIZE=address,undefined | thread   build with sanitizers (into build-address, build-thread)
@@ -260,6 +261,10 @@ deb:
 	@tests/setup deb
 	@VERSION=$(VERSION) pkg/make-deb $(BUILD)/deb
 
+rpm:
+	@tests/setup rpm
+	@VERSION=$(VERSION) pkg/make-rpm $(BUILD)/rpm
+
 # From nothing to a recorded session on a clean Debian, and away again. Needs root.
 .PHONY: check-install
 check-install:
@@ -272,6 +277,6 @@ clean:
 -include $(shell find $(addprefix $(BUILD)/,hooks plugin recorder tests) -name '*.d' 2>/dev/null)
 
 .PHONY: all unit man fault-programs fuzz-targets benches fuzz demo check check-format check-layers check-exports \
-	check-sanitize check-valgrind check-faults bench install deb clean
+	check-sanitize check-valgrind check-faults bench install deb rpm clean
 .SECONDARY:
 .DELETE_ON_ERROR:
