@@ -18,35 +18,45 @@ def version(top):
         return re.search(r"^VERSION := (\S+)$", file.read(), re.MULTILINE)[1]
 
 
-def build_packages(cache, suite, log, top, directory):
-    """Packages are built from their sources alone, in a tree with nothing but what they ask for,
-    and are the same bytes when they are built again."""
-    tree = builder(cache, suite, log, top)
-    sources = tree.path("/srv/sources")
-    os.makedirs(sources)
+def copy_sources(tree, top):
+    """Into a tree. Returns where they are inside."""
+    os.makedirs(tree.path("/srv/sources"))
     tar = subprocess.Popen(["tar", "-C", top, "-c", "--exclude=__pycache__",
                             "--exclude=node_modules", "--exclude=.pytest_cache", ".clang-format",
                             "Makefile", "README.md", "hooks", "pkg", "plugin", "recorder", "tests"],
                            stdout=subprocess.PIPE)
-    subprocess.run(["tar", "-C", sources, "-x"], stdin=tar.stdout, check=True)
+    subprocess.run(["tar", "-C", tree.path("/srv/sources"), "-x"], stdin=tar.stdout, check=True)
     assert tar.wait() == 0
+    return "/srv/sources"
+
+
+def same_bytes(one, other):
+    with open(one, "rb") as first, open(other, "rb") as second:
+        return first.read() == second.read()
+
+
+def build_packages(cache, suite, log, top, directory):
+    """Packages are built from their sources alone, in a tree with nothing but what they ask for,
+    and are the same bytes when they are built again."""
+    tree = builder(cache, suite, log, top)
+    sources = copy_sources(tree, top)
     made = {}
     for which, more in zip(("first", "again", "next"), ("", "", "+next")):
         if which == "again":
             # In a place of another name, so that the name cannot matter.
-            os.rename(sources, sources + "-elsewhere")
+            os.rename(tree.path(sources), tree.path(sources + "-elsewhere"))
             sources += "-elsewhere"
-        tree.must(sources[len(tree.directory):] + "/pkg/make-deb", "/srv/" + which,
+        tree.must(sources + "/pkg/make-deb", "/srv/" + which,
                   env={"VERSION": version(top) + more}, seconds=900)
         files = sorted(os.listdir(tree.path("/srv/" + which)))
         made[which] = {name: tree.path("/srv/%s/%s" % (which, name)) for name in files
                        if name.endswith((".deb", ".tar.gz", ".tar.xz", ".dsc"))}
         assert len([name for name in made[which] if name.endswith(".deb")]) >= 3, files
-    assert not os.path.exists(sources + "/debian") and not os.path.exists(sources + "/build")
+    assert not os.path.exists(tree.path(sources + "/debian"))
+    assert not os.path.exists(tree.path(sources + "/build"))
     assert list(made["first"]) == list(made["again"])
     for name, path in made["first"].items():
-        with open(path, "rb") as one, open(made["again"][name], "rb") as other:
-            assert one.read() == other.read(), name
+        assert same_bytes(path, made["again"][name]), name
     for which in ("first", "next"):
         folder = os.path.join(directory, suite, which)
         os.makedirs(folder, exist_ok=True)
