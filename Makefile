@@ -3,7 +3,7 @@
 #   make demo      set up, build, and show one recorded session from end to end
 #   make check     set up, build, and run every test
 #   make check-sanitize, check-valgrind, check-faults    the longer runs
-#   make check-install   the packages, on clean Debians (SUITES="bookworm trixie"); needs root
+#   make check-install   the packages, on clean Debians (SUITES="bookworm trixie rpm"); needs root
 #   make fuzz      SECONDS=60 (for each target), TARGETS="xml seal"
 #   make bench     measure
 #   make install   DESTDIR= PREFIX=/usr/local
