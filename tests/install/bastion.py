@@ -193,4 +193,6 @@ class Site:
             found += [area + "/" + name for name in os.listdir(path)] if os.path.isdir(path) else []
         return sorted(found)
 
-
+    def spooled_ids(self):
+        """Of the recordings that wait, or that are being made."""
+        return {name.partition("/")[2].partition(".")[0] for name in self.spooled()}

@@ -53,13 +53,18 @@ def manual(site):
         assert "SEE ALSO" in shown and page.split(".")[0] in shown, page
 
 
-def settings(site):
-    """The operator's four commands set an organization up, and its bucket passes every check."""
-    made = site.organization = site.gateway.organization(ORGANIZATION, external_id="x-7/f@acme")
+def storage(site, endpoint):
+    """Says where the organization's bucket is."""
+    made = site.organization
     site.castbucket("settings", "storage", ORGANIZATION, "--type", "aws-s3", "--bucket",
                     made.bucket, "--role-arn", made.role_arn, "--external-id", made.external_id,
-                    "--endpoint", site.gateway.endpoint, "--sts-endpoint", site.gateway.endpoint,
-                    "--region", "us-east-1")
+                    "--endpoint", endpoint, "--sts-endpoint", endpoint, "--region", "us-east-1")
+
+
+def settings(site):
+    """The operator's four commands set an organization up, and its bucket passes every check."""
+    site.organization = site.gateway.organization(ORGANIZATION, external_id="x-7/f@acme")
+    storage(site, site.gateway.endpoint)
     for name in SOCKETS:
         site.castbucket("settings", "socket", name, "--organization", ORGANIZATION, "--recording",
                         "on")
@@ -178,8 +183,9 @@ def replay(site):
 
 
 def upgrade(site):
-    """A newer package is installed while sessions go on by the proxy; they go on, and their
-    recordings have what came before and after."""
+    """A newer package is installed while sessions go on by the proxy and recordings wait for a
+    bucket that is away; the sessions' recordings have what came before and after, and none of those
+    that waited is lost."""
     shutil.copytree(os.path.join(site.directory, "next"), site.tree.path("/srv/next"))
     names = sorted("/srv/next/" + name for name in os.listdir(site.tree.path("/srv/next")))
     screens = {("web-1", "carol"): site.terminal("carol:web-1", port="proxy"),
@@ -188,6 +194,16 @@ def upgrade(site):
         screen.expect_prompt()
         screen.send("echo before=$((40+2))\r")
         screen.expect("before=42")
+    storage(site, "http://127.0.0.1:%d" % free_port())
+    for number in range(10):
+        done = site.ssh("alice", "echo waits-%d" % number)
+        assert done.stdout == b"waits-%d\n" % number, done.stderr
+        site.expect("jump", "alice", done.stdout)
+    done = site.ssh("dave", "sudo echo waits")
+    assert done.stdout == b"waits\n", done.stderr
+    site.expect("sudo", "dave", done.stdout)
+    waiting = site.spooled_ids()
+    assert len(waiting) == 11 + len(screens), waiting
     site.tree.apt("install", "--no-install-recommends", *names)
     assert "+next" in site.tree.must("castbucket", "--version")
     # What the maintainer scripts ask of systemd, which does not run here.
@@ -206,6 +222,8 @@ def upgrade(site):
         site.expect(socket, user, done.stdout)
     uid, gid, _ = site.tree.account("castbucket")
     assert owner(site.tree.path(openssh.PROGRAM)) == (uid, gid, 0o6755)
+    assert waiting < site.spooled_ids()
+    storage(site, site.gateway.endpoint)
     site.check_expected()
 
 
