@@ -46,33 +46,54 @@ const char *connection_target_user(const struct connection *connection)
     return user && *user ? user : connection->login.user;
 }
 
+int connection_poll_upstream(struct connection *connection, ssh_session session)
+{
+    connection->upstream_event = ssh_event_new();
+    return connection->upstream_event &&
+                   ssh_event_add_session(connection->upstream_event, session) == SSH_OK
+               ? 0
+               : -1;
+}
+
+void connection_close_upstream(struct connection *connection, ssh_session session)
+{
+    if (connection->upstream_event) {
+        ssh_event_remove_session(connection->upstream_event, session);
+        ssh_event_free(connection->upstream_event);
+        connection->upstream_event = NULL;
+    }
+    upstream_close(session);
+}
+
 ssh_session connection_upstream(struct connection *connection, char *reason, size_t size)
 {
-    if (connection->upstream)
-        return connection->upstream;
+    const struct socket_config *socket = connection->login.socket;
     if (connection->refusal[0]) {
         snprintf(reason, size, "%s", connection->refusal);
         return NULL;
     }
+    if (connection->upstream)
+        return connection->upstream;
     if (connection->upstream_lost) {
         snprintf(reason, size, "the connection to the far side was lost");
         return NULL;
     }
-    ssh_session session = upstream_connect(connection->login.socket,
-                                           connection_target_user(connection), reason, size);
+    ssh_session session = upstream_connect(socket, connection_target_user(connection), INT64_MAX,
+                                           reason, size);
     if (!session)
         return NULL;
-    connection->upstream_event = ssh_event_new();
-    if (!connection->upstream_event ||
-        ssh_event_add_session(connection->upstream_event, session) != SSH_OK) {
+    if (upstream_log_in(session, socket, reason, size) < 0)
+        goto fail;
+    if (connection_poll_upstream(connection, session) < 0) {
         snprintf(reason, size, "out of memory");
-        ssh_disconnect(session);
-        ssh_free(session);
-        return NULL;
+        goto fail;
     }
     connection->upstream = session;
     keepalive_heard(&connection->upstream_alive, connection_now_ms());
     return session;
+fail:
+    connection_close_upstream(connection, session);
+    return NULL;
 }
 
 static void drop_upstream(struct connection *connection)
@@ -80,12 +101,8 @@ static void drop_upstream(struct connection *connection)
     for (unsigned i = 0; i < connection->relay_count; i++)
         relay_upstream_lost(connection->relays[i]);
     forwardings_upstream_lost(connection);
-    ssh_event_remove_session(connection->upstream_event, connection->upstream);
-    ssh_event_free(connection->upstream_event);
-    ssh_disconnect(connection->upstream);
-    ssh_free(connection->upstream);
+    connection_close_upstream(connection, connection->upstream);
     connection->upstream = NULL;
-    connection->upstream_event = NULL;
 }
 
 static void end_soon(struct connection *connection)

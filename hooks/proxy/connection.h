@@ -50,6 +50,12 @@ int connection_run(const struct proxy_config *config, int socket, int status);
  */
 ssh_session connection_upstream(struct connection *connection, char *reason, size_t size);
 
+/* Has the session polled as the far side's. Returns 0, or -1: out of memory. */
+int connection_poll_upstream(struct connection *connection, ssh_session session);
+
+/* Closes it, whether or not it was polled. */
+void connection_close_upstream(struct connection *connection, ssh_session session);
+
 /* Of connection_messages.c: deals with what the person's client sent. Takes the message: it is
  * freed here or by the channel it is for. */
 void connection_take_message(struct connection *connection, ssh_message message);

@@ -9,11 +9,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "hooks/proxy/connection.h"
 #include "hooks/proxy/keys.h"
 #include "hooks/proxy/log.h"
 #include "hooks/proxy/tcp.h"
 
-static int connect_one(const struct addrinfo *address)
+/* What is left for a step. Not 0, by which libssh means its own default. */
+static int left_ms(int64_t deadline_ms)
+{
+    int64_t left = deadline_ms - connection_now_ms(), most = UPSTREAM_TIMEOUT * 1000;
+    return left < 1 ? 1 : (int)(left < most ? left : most);
+}
+
+static int connect_one(const struct addrinfo *address, int64_t deadline_ms)
 {
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
@@ -23,7 +31,7 @@ static int connect_one(const struct addrinfo *address)
         socklen_t length = sizeof(failed);
         struct pollfd polled = {.fd = fd, .events = POLLOUT};
         if (failed == EINPROGRESS) {
-            if (poll(&polled, 1, UPSTREAM_TIMEOUT * 1000) <= 0)
+            if (poll(&polled, 1, left_ms(deadline_ms)) <= 0)
                 failed = ETIMEDOUT;
             else
                 getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &length);
@@ -39,7 +47,7 @@ static int connect_one(const struct addrinfo *address)
 }
 
 /* Tries each of the name's addresses. Returns a descriptor, or -1 and why. */
-static int connect_tcp(const struct address *to, const char **why)
+static int connect_tcp(const struct address *to, int64_t deadline_ms, const char **why)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
     int fd = -1, rc = getaddrinfo(to->host, to->port, &hints, &found);
@@ -48,7 +56,7 @@ static int connect_tcp(const struct address *to, const char **why)
         return -1;
     }
     for (const struct addrinfo *one = found; one && fd < 0; one = one->ai_next)
-        fd = connect_one(one);
+        fd = connect_one(one, deadline_ms);
     *why = strerror(errno);
     freeaddrinfo(found);
     return fd;
@@ -94,9 +102,10 @@ static int check_host_key(ssh_session session, const struct socket_config *socke
 }
 
 static int set_options(ssh_session session, const struct socket_config *socket, const char *user,
-                       int fd)
+                       int fd, int64_t deadline_ms)
 {
-    long timeout = UPSTREAM_TIMEOUT;
+    int left = left_ms(deadline_ms);
+    long seconds = left / 1000, microseconds = left % 1000 * 1000L;
     bool no = false;
     /* No file but those of the configuration decides anything: not the account's, not the host's.
      */
@@ -107,50 +116,84 @@ static int set_options(ssh_session session, const struct socket_config *socket, 
                    ssh_options_set(session, SSH_OPTIONS_USER, user) ||
                    ssh_options_set(session, SSH_OPTIONS_KNOWNHOSTS, socket->known_hosts) ||
                    ssh_options_set(session, SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null") ||
-                   ssh_options_set(session, SSH_OPTIONS_TIMEOUT, &timeout) ||
+                   ssh_options_set(session, SSH_OPTIONS_TIMEOUT, &seconds) ||
+                   ssh_options_set(session, SSH_OPTIONS_TIMEOUT_USEC, &microseconds) ||
                    ssh_options_set(session, SSH_OPTIONS_FD, &fd)
                ? -1
                : 0;
 }
 
-/* Its keys are offered in turn, till one is accepted. */
-static int log_in_by_agent(ssh_session session, const struct socket_config *socket, char *reason,
-                           size_t size)
+int upstream_load_identity(ssh_session session, const struct socket_config *socket, ssh_key *key,
+                           char *reason, size_t size)
 {
-    if (keys_agent_answers(socket->identity_agent) < 0) {
+    *key = NULL;
+    if (socket->identity_agent) {
+        if (keys_agent_answers(socket->identity_agent) == 0 &&
+            ssh_options_set(session, SSH_OPTIONS_IDENTITY_AGENT, socket->identity_agent) == SSH_OK)
+            return 0;
         log_error("socket %s: identity_agent: %s: %m", socket->name, socket->identity_agent);
         snprintf(reason, size, "this proxy's agent for %s does not answer. Ask its operator.",
                  socket->name);
         return -1;
     }
-    if (ssh_options_set(session, SSH_OPTIONS_IDENTITY_AGENT, socket->identity_agent) == SSH_OK &&
-        ssh_userauth_agent(session, NULL) == SSH_AUTH_SUCCESS)
+    if (!socket->identity ||
+        ssh_pki_import_privkey_file(socket->identity, NULL, NULL, NULL, key) == SSH_OK)
         return 0;
-    log_error("socket %s: %s accepts no key of identity_agent %s: %s", socket->name,
-              socket->upstream, socket->identity_agent, ssh_get_error(session));
-    snprintf(reason, size, "%s does not accept this proxy's keys. Ask the operator.", socket->name);
+    log_error("socket %s: identity: cannot read %s", socket->name, socket->identity);
+    snprintf(reason, size, "this proxy has no key for %s. Ask its operator.", socket->name);
     return -1;
 }
 
-static int log_in(ssh_session session, const struct socket_config *socket, char *reason,
-                  size_t size)
+int upstream_offer_identity(ssh_session session, const struct socket_config *socket, ssh_key key)
 {
-    ssh_key identity = NULL;
-    if (socket->identity_agent)
-        return log_in_by_agent(session, socket, reason, size);
-    if (ssh_pki_import_privkey_file(socket->identity, NULL, NULL, NULL, &identity) != SSH_OK) {
-        log_error("socket %s: identity: cannot read %s", socket->name, socket->identity);
-        snprintf(reason, size, "this proxy has no key for %s. Ask its operator.", socket->name);
+    return socket->identity_agent ? ssh_userauth_agent(session, NULL)
+                                  : ssh_userauth_publickey(session, NULL, key);
+}
+
+void upstream_identity_refused(ssh_session session, const struct socket_config *socket,
+                               char *reason, size_t size)
+{
+    bool agent = socket->identity_agent != NULL;
+    if (agent)
+        log_error("socket %s: %s accepts no key of identity_agent %s: %s", socket->name,
+                  socket->upstream, socket->identity_agent, ssh_get_error(session));
+    else
+        log_error("socket %s: %s does not accept identity %s: %s", socket->name, socket->upstream,
+                  socket->identity, ssh_get_error(session));
+    snprintf(reason, size, "%s does not accept this proxy's key%s. Ask the operator.", socket->name,
+             agent ? "s" : "");
+}
+
+int upstream_log_in(ssh_session session, const struct socket_config *socket, char *reason,
+                    size_t size)
+{
+    ssh_key key = NULL;
+    if (upstream_load_identity(session, socket, &key, reason, size) < 0)
+        return -1;
+    int rc = upstream_offer_identity(session, socket, key);
+    ssh_key_free(key);
+    if (rc != SSH_AUTH_SUCCESS) {
+        upstream_identity_refused(session, socket, reason, size);
         return -1;
     }
-    int rc = ssh_userauth_publickey(session, NULL, identity);
-    ssh_key_free(identity);
-    if (rc == SSH_AUTH_SUCCESS)
-        return 0;
-    log_error("socket %s: %s does not accept identity %s: %s", socket->name, socket->upstream,
-              socket->identity, ssh_get_error(session));
-    snprintf(reason, size, "%s does not accept this proxy's key. Ask the operator.", socket->name);
-    return -1;
+    upstream_never_block(session);
+    return 0;
+}
+
+void upstream_never_block(ssh_session session)
+{
+    ssh_set_blocking(session, 0);
+    tcp_never_block(ssh_get_fd(session));
+}
+
+void upstream_close(ssh_session session)
+{
+    /* libssh leaves a descriptor that it was given to its giver. */
+    int fd = ssh_get_fd(session);
+    ssh_disconnect(session);
+    ssh_free(session);
+    if (fd >= 0)
+        close(fd);
 }
 
 /* Whatever the far side wants to open or to know of us, we refuse. */
@@ -162,17 +205,17 @@ static int refuse_message(ssh_session session, ssh_message message, void *unused
     return 1;
 }
 
-ssh_session upstream_connect(const struct socket_config *socket, const char *user, char *reason,
-                             size_t size)
+ssh_session upstream_connect(const struct socket_config *socket, const char *user,
+                             int64_t deadline_ms, char *reason, size_t size)
 {
     const char *why = "";
     char text[1024];
     ssh_session session = NULL;
-    int fd = connect_tcp(&socket->address, &why);
+    int fd = connect_tcp(&socket->address, deadline_ms, &why);
     if (fd < 0)
         goto unreachable;
     session = ssh_new();
-    if (!session || set_options(session, socket, user, fd) < 0) {
+    if (!session || set_options(session, socket, user, fd, deadline_ms) < 0) {
         why = "out of memory";
         goto unreachable;
     }
@@ -181,11 +224,8 @@ ssh_session upstream_connect(const struct socket_config *socket, const char *use
         why = ssh_get_error(session);
         goto unreachable;
     }
-    if (check_host_key(session, socket, reason, size) < 0 ||
-        log_in(session, socket, reason, size) < 0)
+    if (check_host_key(session, socket, reason, size) < 0)
         goto fail;
-    ssh_set_blocking(session, 0);
-    tcp_never_block(ssh_get_fd(session));
     return session;
 unreachable:
     log_error("socket %s: cannot connect to %s: %s", socket->name, socket->upstream, why);
@@ -197,7 +237,6 @@ fail:
         ssh_disconnect(session);
         ssh_free(session);
     }
-    /* libssh leaves a descriptor that it was given to its giver. */
     if (fd >= 0)
         close(fd);
     return NULL;
