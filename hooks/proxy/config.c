@@ -175,7 +175,9 @@ static int validate_socket(cfg_t *cfg, cfg_opt_t *option)
         cfg_error(cfg, "socket %s: identity_agent: not beside identity", name);
         return -1;
     }
-    return require(cfg, section, "upstream") || (!agent && require(cfg, section, "identity")) ||
+    bool needs_identity = !agent && !cfg_getbool(section, "interactive_login");
+    return require(cfg, section, "upstream") ||
+                   (needs_identity && require(cfg, section, "identity")) ||
                    require(cfg, section, "known_hosts")
                ? -1
                : 0;
@@ -189,6 +191,7 @@ static cfg_t *new_parser(void)
         CFG_STR("identity", NULL, CFGF_NODEFAULT),
         CFG_STR("identity_agent", NULL, CFGF_NODEFAULT),
         CFG_STR("known_hosts", NULL, CFGF_NODEFAULT),
+        CFG_BOOL("interactive_login", cfg_false, CFGF_NONE),
         CFG_BOOL("local_forwarding", cfg_false, CFGF_NONE),
         CFG_STR_LIST_CB("permit_open", NULL, CFGF_NODEFAULT, take_list_value),
         CFG_BOOL("remote_forwarding", cfg_false, CFGF_NONE),
@@ -242,6 +245,7 @@ static cfg_t *new_parser(void)
         {"socket|identity", validate_string},
         {"socket|identity_agent", validate_agent},
         {"socket|known_hosts", validate_string},
+        {"socket|interactive_login", is_first},
         {"socket|local_forwarding", is_first},
         {"socket|remote_forwarding", is_first},
         {"socket|x11_forwarding", is_first},
@@ -307,6 +311,7 @@ static int fill_in(struct proxy_config *config, cfg_t *cfg)
         one->identity = cfg_getstr(section, "identity");
         one->identity_agent = cfg_getstr(section, "identity_agent");
         one->known_hosts = cfg_getstr(section, "known_hosts");
+        one->interactive_login = cfg_getbool(section, "interactive_login");
         one->local_forwarding = cfg_getbool(section, "local_forwarding");
         one->remote_forwarding = cfg_getbool(section, "remote_forwarding");
         one->x11_forwarding = cfg_getbool(section, "x11_forwarding");

@@ -22,6 +22,7 @@
  *         upstream_user = "deploy"          # default: the person's own name
  *         identity = "/etc/castbucket/web-1_ed25519"
  *         known_hosts = "/etc/castbucket/known_hosts"
+ *         interactive_login = false         # the server may ask people for passwords and codes
  *         local_forwarding = false          # ssh -L, -D, -W, -J; each is recorded as events
  *         permit_open = {"db.internal:5432", "*:443"}    # where to; default: anywhere
  *         remote_forwarding = false         # ssh -R
@@ -52,9 +53,10 @@ struct socket_config {
     const char *upstream; /* as written: host:port */
     struct address address;
     const char *upstream_user;  /* "": the person's own name */
-    const char *identity;       /* NULL: identity_agent is given */
-    const char *identity_agent; /* path of an agent's socket; NULL: identity is given */
+    const char *identity;       /* NULL: identity_agent is given, or there is interactive_login */
+    const char *identity_agent; /* path of an agent's socket; NULL: likewise */
     const char *known_hosts;
+    bool interactive_login;
     bool local_forwarding, remote_forwarding, x11_forwarding, agent_forwarding;
     const char **permit_open; /* "HOST:PORT", either may be "*" */
     size_t permit_open_count; /* 0: anywhere */

@@ -38,6 +38,8 @@ static const char help[] =
     "      identity = \"FILE\"             the private key to log in with\n"
     "      identity_agent = \"SOCKET\"     or an agent that has it\n"
     "      known_hosts = \"FILE\"\n"
+    "      interactive_login = BOOLEAN   the server may ask people for passwords and codes;\n"
+    "                                    default: false\n"
     "      local_forwarding = BOOLEAN    ssh -L, -D, -W, -J; default: false\n"
     "      permit_open = {\"HOST:PORT\"}   where to; default: anywhere\n"
     "      remote_forwarding = BOOLEAN   ssh -R; default: false\n"

@@ -51,7 +51,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < config.socket_count; i++) {
         const struct socket_config *socket = &config.sockets[i];
         fuzz_require(socket->name[0] && strlen(socket->name) <= CONFIG_MAX_SOCKET_NAME);
-        fuzz_require(socket->address.host[0] && socket->identity[0] && socket->known_hosts[0]);
+        fuzz_require(socket->address.host[0] && socket->known_hosts[0]);
+        fuzz_require(!socket->identity || !socket->identity_agent);
+        fuzz_require(socket->identity || socket->identity_agent || socket->interactive_login);
+        fuzz_require(!socket->identity || socket->identity[0]);
+        fuzz_require(!socket->identity_agent || socket->identity_agent[0]);
         fuzz_require(socket->upstream_user && config_socket(&config, socket->name) == socket);
     }
     config_free(&config);

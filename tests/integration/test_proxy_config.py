@@ -62,6 +62,14 @@ def test_a_good_one_is_good(setting):
     assert setting.test(listed).returncode == 0
 
 
+def test_an_interactive_login_needs_no_identity(setting):
+    text = re.sub(r"identity = .*", "interactive_login = true", setting.text)
+    assert setting.test(text).returncode == 0
+    # One that is given has to be good all the same.
+    setting.wrong(text.replace("interactive_login =", 'identity = "DIR/none"\ninteractive_login ='),
+                  "socket web-1", "identity", "No such file")
+
+
 @pytest.mark.parametrize("added,words", [
     ("colour = 1", [":1:", "colour"]),
     ('user = "root"\nuser = "root"', [":2:", "user", "twice"]),
@@ -82,6 +90,10 @@ def test_a_good_one_is_good(setting):
     ('socket "x" {\nupstream = "a:1"\nupstream = "a:1"\n}', [":3:", "upstream", "twice"]),
     ('socket "x" {\ncolour = 1\n}', [":2:", "colour"]),
     ('socket "a\\nb" {\n}', ["control character"]),
+    ('socket "x" {\nupstream = "a:1"\nknown_hosts = "k"\ninteractive_login = false\n}',
+     [":5:", "socket x", "identity", "missing"]),
+    ('socket "x" {\ninteractive_login = true\ninteractive_login = true\n}',
+     [":3:", "interactive_login", "twice"]),
     ('socket "x" {\nlocal_forwarding = maybe\n}', [":2:", "local_forwarding", "boolean"]),
     ('socket "x" {\npermit_open = {"*:443", "db"}\n}', [":2:", "permit_open", "host:port"]),
     ('socket "x" {\nagent_forwarding = true\nagent_forwarding = true\n}',
