@@ -51,13 +51,11 @@ static enum login_result try_key(struct login *login, ssh_message message)
     if (state != SSH_PUBLICKEY_STATE_VALID)
         goto refuse;
     keys_fingerprint(login->fingerprint, key);
-    if (ssh_message_auth_reply_success(message, 0) != SSH_OK) {
-        key_options_clear(&options);
-        return LOGIN_OVER;
-    }
     login->socket = socket;
     login->options = options;
-    return LOGIN_DONE;
+    if (socket->interactive_login)
+        return LOGIN_PROVEN;
+    return ssh_message_auth_reply_success(message, 0) == SSH_OK ? LOGIN_DONE : LOGIN_OVER;
 refuse:
     key_options_clear(&options);
     ssh_message_reply_default(message);
@@ -82,4 +80,12 @@ enum login_result auth_message(struct login *login, ssh_session session, ssh_mes
         ssh_message_reply_default(message);
         return LOGIN_GOES_ON;
     }
+}
+
+bool auth_is_same_name(const struct login *login, ssh_message message)
+{
+    const char *name = ssh_message_auth_user(message);
+    size_t length = strlen(login->user);
+    return name && strncmp(name, login->user, length) == 0 && name[length] == ':' &&
+           strcmp(name + length + 1, login->socket->name) == 0;
 }

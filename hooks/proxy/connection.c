@@ -34,7 +34,7 @@ int64_t connection_now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static bool is_dead(ssh_session session)
+bool connection_is_dead(ssh_session session)
 {
     return !ssh_is_connected(session) ||
            (ssh_get_status(session) & (SSH_CLOSED | SSH_CLOSED_ERROR));
@@ -167,8 +167,12 @@ static void wait_for_events(struct connection *connection, bool at_once)
         {.fd = connection->signals, .events = POLLIN},
         {.fd = -1},
     };
+    ssh_session asked = connection->questions.session;
     if (forwardings_wait_for_upstream(connection))
         polled[CLIENT].events &= ~POLLIN;
+    /* What the client says waits, but that it is gone is noticed. */
+    if (questions_wait_for_server(connection))
+        polled[CLIENT].events = (short)((polled[CLIENT].events & ~POLLIN) | POLLRDHUP);
     int64_t now = connection_now_ms(), left = next_due_ms(connection) - now;
     /* Who is not listened to cannot be found silent. */
     if (!(polled[CLIENT].events & POLLIN))
@@ -176,6 +180,9 @@ static void wait_for_events(struct connection *connection, bool at_once)
     if (connection->upstream && bytes_held(connection) < MOST_HELD) {
         polled[UPSTREAM].fd = ssh_get_fd(connection->upstream);
         polled[UPSTREAM].events = events_of(connection->upstream);
+    } else if (asked) {
+        polled[UPSTREAM].fd = ssh_get_fd(asked);
+        polled[UPSTREAM].events = events_of(asked);
     } else {
         keepalive_heard(&connection->upstream_alive, now);
     }
@@ -223,7 +230,8 @@ static void exchange_keys(struct connection *connection)
 static void take_messages(struct connection *connection)
 {
     ssh_message message;
-    while (!connection->over && !is_dead(connection->client) &&
+    while (!connection->over && !connection_is_dead(connection->client) &&
+           !questions_wait_for_server(connection) &&
            (message = ssh_message_get(connection->client))) {
         connection->activity++;
         connection_take_message(connection, message);
@@ -233,7 +241,7 @@ static void take_messages(struct connection *connection)
 static void take_upstream_messages(struct connection *connection)
 {
     ssh_message message;
-    while (connection->upstream && !is_dead(connection->upstream) &&
+    while (connection->upstream && !connection_is_dead(connection->upstream) &&
            forwardings_take_messages(connection) && bytes_held(connection) < MOST_HELD &&
            (message = ssh_message_get(connection->upstream))) {
         connection->activity++;
@@ -245,7 +253,7 @@ static void look_after_peers(struct connection *connection)
 {
     int64_t now = connection_now_ms();
     const char *lost = NULL;
-    if (connection->logged_in && !is_dead(connection->client) &&
+    if (connection->logged_in && !connection_is_dead(connection->client) &&
         !keepalive_step(&connection->client_alive, connection->config, connection->client, now,
                         true)) {
         connection->lost = "the client does not answer any more";
@@ -255,7 +263,7 @@ static void look_after_peers(struct connection *connection)
     }
     if (!connection->upstream)
         return;
-    if (is_dead(connection->upstream))
+    if (connection_is_dead(connection->upstream))
         lost = "the far side disconnected";
     else if (!keepalive_step(&connection->upstream_alive, connection->config, connection->upstream,
                              now, !forwardings_wait_for_upstream(connection)))
@@ -280,10 +288,12 @@ static void serve(struct connection *connection)
             exchange_keys(connection);
         else if (!forwardings_wait_for_upstream(connection))
             take_messages(connection);
+        questions_step(connection);
         take_upstream_messages(connection);
         step_relays(connection);
         look_after_peers(connection);
-        if (is_dead(connection->client) || connection_now_ms() >= connection->deadline_ms)
+        if (connection_is_dead(connection->client) ||
+            connection_now_ms() >= connection->deadline_ms)
             connection->over = true;
         if (connection->upstream_lost && connection->relay_count == 0 &&
             connection->forwardings.count == 0 &&
@@ -355,6 +365,7 @@ int connection_run(const struct proxy_config *config, int socket, int status)
     if (set_up(&connection, socket) < 0)
         goto out;
     serve(&connection);
+    questions_end(&connection);
     log_failed_login(&connection);
     result = 0;
 out:
@@ -363,6 +374,7 @@ out:
                    connection.lost ? connection.lost : "the client disconnected");
     free(connection.relays);
     forwardings_free(&connection, connection.lost);
+    questions_free(&connection);
     if (connection.upstream) {
         connection.relay_count = 0;
         drop_upstream(&connection);

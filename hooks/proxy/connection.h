@@ -12,6 +12,7 @@
 #include "hooks/proxy/config.h"
 #include "hooks/proxy/forwardings.h"
 #include "hooks/proxy/keepalive.h"
+#include "hooks/proxy/questions.h"
 
 #define CONNECTION_ID_SIZE 33
 
@@ -26,7 +27,9 @@ struct connection {
     int status;                  /* CHILD_STATUS_FD; -1 after the login */
     char refusal[160];           /* why the person may do nothing, though logged in; "": may */
     int signals;
-    ssh_session client, upstream; /* upstream: NULL before the first channel */
+    /* upstream: NULL before the first channel, or the end of an interactive login */
+    ssh_session client, upstream;
+    struct questions questions;
     /* Each session is polled by an event of its own: libssh polls from within writes, and would
      * blame one session for what it finds out about the other. */
     ssh_event client_event, upstream_event;
@@ -56,9 +59,14 @@ int connection_poll_upstream(struct connection *connection, ssh_session session)
 /* Closes it, whether or not it was polled. */
 void connection_close_upstream(struct connection *connection, ssh_session session);
 
+bool connection_is_dead(ssh_session session);
+
 /* Of connection_messages.c: deals with what the person's client sent. Takes the message: it is
  * freed here or by the channel it is for. */
 void connection_take_message(struct connection *connection, ssh_message message);
+
+/* The person is, and was told so: says it in the log and to the parent. */
+void connection_logged_in(struct connection *connection);
 
 /* Milliseconds of a clock that only goes forward. */
 int64_t connection_now_ms(void);

@@ -35,7 +35,7 @@ static void ask_parent(struct connection *connection)
                     connection->refusal);
 }
 
-static void logged_in(struct connection *connection)
+void connection_logged_in(struct connection *connection)
 {
     connection->logged_in = true;
     connection->deadline_ms = INT64_MAX;
@@ -76,11 +76,18 @@ static void open_channel(struct connection *connection, ssh_message message)
 void connection_take_message(struct connection *connection, ssh_message message)
 {
     struct relay *relay = NULL;
+    if (connection->questions.state != QUESTIONS_NONE) {
+        questions_message(connection, message);
+        return;
+    }
     if (!connection->logged_in) {
         switch (auth_message(&connection->login, connection->client, message)) {
         case LOGIN_DONE:
-            logged_in(connection);
+            connection_logged_in(connection);
             break;
+        case LOGIN_PROVEN:
+            questions_begin(connection, message);
+            return;
         case LOGIN_OVER:
             connection->over = true;
             break;
