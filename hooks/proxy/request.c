@@ -257,6 +257,18 @@ static int ask_far_side(struct relay *relay, uint32_t kind, const char *command)
     }
 }
 
+/* How the account at the far side was logged in to, when it took the person's own answers. */
+static bool record_login(struct relay *relay)
+{
+    const struct questions *questions = &relay->connection->questions;
+    char label[sizeof(questions->methods) + 20];
+    snprintf(label, sizeof(label), "interactive-login %s", questions->methods);
+    if (!questions->asked || recording_marker(&relay->recording, label) == 0)
+        return true;
+    relay->output.stopped = true;
+    return false;
+}
+
 /* Of a key's command: what it runs in place of. */
 static bool record_original(struct relay *relay, uint32_t kind, const char *asked)
 {
@@ -303,7 +315,7 @@ static int start(struct relay *relay, ssh_message message, uint32_t kind, const 
     }
     if (!relay->asked &&
         (!ask_plugin(relay, forced ? RECORDING_EXEC : kind, forced ? forced : command) ||
-         (forced && !record_original(relay, kind, command)))) {
+         !record_login(relay) || (forced && !record_original(relay, kind, command)))) {
         rc = SSH_OK;
         goto out;
     }
