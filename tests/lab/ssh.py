@@ -58,9 +58,10 @@ def password_is_locked():
 
 
 class Target:
-    """An sshd that lets in this account with one key: the proxy's identity."""
+    """An sshd that lets in this account with one key: the proxy's identity. `first` are lines of its
+    configuration that come before all others, and so decide."""
 
-    def __init__(self, directory, more="", accept_env="*"):
+    def __init__(self, directory, more="", accept_env="*", first="", env=None):
         os.makedirs(directory, exist_ok=True)
         self.directory = directory
         self.identity = os.path.join(directory, "identity")
@@ -72,7 +73,7 @@ class Target:
         for _ in range(5):
             self.port = free_port()
             configuration = write(os.path.join(directory, "sshd_config"), "\n".join([
-                "ListenAddress 127.0.0.1", "Port %d" % self.port, "HostKey " + host_key,
+                first, "ListenAddress 127.0.0.1", "Port %d" % self.port, "HostKey " + host_key,
                 "AuthorizedKeysFile " + os.path.join(directory, "authorized_keys"),
                 "StrictModes no", "PidFile none", "PermitRootLogin yes", "PrintMotd no",
                 "PrintLastLog no", "UsePAM " + ("yes" if password_is_locked() else "no"),
@@ -81,7 +82,7 @@ class Target:
                 "Subsystem sftp internal-sftp", "LogLevel VERBOSE", more, ""]))
             self.daemon = Daemon(["/usr/sbin/sshd", "-D", "-e", "-f", configuration],
                                  os.path.join(directory, "sshd.log"), cwd=directory,
-                                 env=environment())
+                                 env=environment(**(env or {})))
             wait_until(lambda: answers(self.port) or self.daemon.process.poll() is not None,
                        what="sshd")
             if self.daemon.process.poll() is None:
@@ -123,7 +124,7 @@ class Proxy:
             lines += ['socket "%s" {' % name.replace("\\", "\\\\").replace('"', '\\"'),
                       '    upstream = "%s"' % target.address,
                       '    upstream_user = "%s"' % account(),
-                      '    identity = "%s"' % target.identity,
+                      '    identity = "%s"' % target.identity if target.identity else "",
                       '    known_hosts = "%s"' % target.known_hosts, socket_more, "}"]
         self.configuration = write(os.path.join(directory, "proxy.conf"), "\n".join(lines) + "\n")
         self.env = environment(**(env or {}))
