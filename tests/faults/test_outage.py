@@ -164,7 +164,7 @@ def test_an_outage_with_thousands_waiting_ends_in_a_fair_drain(lab, seed, say):
     assert beside and max(spans) < fair, "seed %d: %s" % (seed, spans)
     assert most - before <= 64 * 4, "%d descriptors" % most
     assert used <= 0.1 * idle + 1, "%.2f s of CPU in %.0f s of waiting" % (used, idle)
-    say("seed %d: %d recordings of %d organizations waited %.0f s (a shortened hour: OUTAGE=3600); "
+    say("seed %d: %d recordings of %d organizations waited %.0f s (OUTAGE=3600 for an hour); "
         "%.2f s of CPU in the last %.0f s of that; stored %.0f s after the gateway came back, its answers' back-off included, at most %d "
         "descriptors more than before; of %d organizations with %d each beside the large one with "
         "%d, the slowest had its %d objects stored while %d of others were" % (
