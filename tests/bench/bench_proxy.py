@@ -4,6 +4,7 @@ hopping (ssh -J, without recording). Throughput of a command's output, through p
 terminal; time to connect, run `true` and leave; time from a key to its echo."""
 
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -63,16 +64,17 @@ class Ways:
         return alternate(rounds, **{name: go(name) for name in names})
 
     def echoes(self, keys):
-        """Seconds to the echo of each key, typed now here and now there."""
+        """Seconds to the echo of each key, typed now here and now there. By chance, because who
+        follows one that runs the same programs finds them in the processor's caches."""
         people = {name: Typist(words, self.env) for name, words in self.ssh.items()}
         for person in people.values():
             person.wait_until_ready()
         took = {name: [] for name in people}
-        names = list(people)
+        names, chance = list(people), random.Random(1)
         for _ in range(keys):
+            chance.shuffle(names)
             for name in names:
                 took[name].append(people[name].press())
-            names.append(names.pop(0))
         for person in people.values():
             person.close()
         return took
