@@ -271,8 +271,9 @@ def test_who_has_too_many_connections_is_told_and_gets_nothing(stage):
 def test_a_server_that_is_lost_later_is_told_as_ever(stage):
     server = stage.server(Asking, rounds)
     stage.begin(server)
-    process = stage.begin_session("web-1", "sleep 5", answers=["operator", "1234", "\u00e4 b"])
-    wait_until(stage.sessions, what="the session")
+    process = stage.begin_session("web-1", "echo in; sleep 5",
+                                  answers=["operator", "1234", "\u00e4 b"])
+    assert process.stdout.read(3) == b"in\n"
     server.hang_up()
     assert b"the connection to web-1 was lost" in process.communicate(timeout=20)[1]
     assert stage.session().end.startswith("lost ")

@@ -160,12 +160,16 @@ class One(paramiko.ServerInterface):
 
     @staticmethod
     def execute(channel, command):
-        done = subprocess.run(["/bin/sh", "-c", command], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-                              env=environment())
-        channel.sendall(done.stdout)
-        channel.send_exit_status(done.returncode)
-        channel.close()
+        with subprocess.Popen(["/bin/sh", "-c", command], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              env=environment()) as process:
+            try:
+                for part in iter(lambda: process.stdout.read1(4096), b""):
+                    channel.sendall(part)
+                channel.send_exit_status(process.wait())
+                channel.close()
+            except OSError:  # hung up
+                process.kill()
 
 
 class Answers:
