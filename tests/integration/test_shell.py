@@ -330,27 +330,6 @@ def test_control_c_reaches_the_job_in_front(home, terminal):
     assert b"caught" in person.seen
 
 
-def test_jobs_are_suspended_and_go_on_in_the_background_and_in_front(home, terminal):
-    (home / "job").write_text("trap 'echo went on' CONT; echo began\n"
-                              "while :; do sleep 0.1; done\n")
-    person = terminal(arguments(home, "--shell", "/bin/bash"), TERM="dumb")
-    person.until(*PROMPTS)
-    person.type(b"sh %s\r" % os.fsencode(home / "job"))
-    person.until(b"began")
-    for command in (b"bg", b"fg"):
-        person.seen, before = b"", person.seen
-        person.type(b"\x1a" if command == b"bg" else b"kill -STOP %1\r")
-        person.until(b"Stopped")
-        person.type(command + b"\r")
-        person.until(b"went on")
-        person.seen = before + person.seen
-    person.type(b"\x03")
-    time.sleep(0.3)
-    person.type(b"exit $?\r")
-    assert person.end() == 130
-    assert person.seen == recorded(home, STDOUT)
-
-
 def test_a_password_typed_at_a_terminal_is_masked(home, terminal):
     command = "printf 'Password: '; stty -echo; read p; stty echo; echo; echo got ${#p}; read q"
     person = terminal(arguments(home, "-c", command, socket="keys"))
